@@ -1,0 +1,66 @@
+# What a person does with this project; `make help` lists it.
+# Everything is set up in the checkout, in .venv; uv is used where it is on PATH and is not required.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK := requirements.lock
+
+.PHONY: help setup run test lint check format sdl explorer bench lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+setup: $(STAMP) ## Install everything into .venv
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "Setting up .venv (about a minute)…"
+	@if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --clear --python $(PYTHON) $(VENV) && \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK); \
+	else \
+		$(PYTHON) -m venv --clear $(VENV) && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK); \
+	fi
+	@$(BIN)/python -c "import pathlib, sysconfig; \
+		pathlib.Path(sysconfig.get_path('purelib'), 'blue-faas-gateway.pth').write_text('$(CURDIR)\n')"
+	@printf '#!/bin/sh\nexec "$(CURDIR)/$(BIN)/python" -m gateway "$$@"\n' > $(BIN)/blue-gateway && chmod +x $(BIN)/blue-gateway
+	@touch $@
+
+run: setup ## Start the whole platform on this machine (ARGS="--port 9000 --runner python …")
+	@exec $(BIN)/python -m gateway local $(ARGS)
+
+test: setup ## Run the tests that need Python alone
+	$(BIN)/python -m pytest -q -m "not ci" $(ARGS)
+
+lint: setup ## Format, lint, types, import contracts, and whether the printed schema is current
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(BIN)/python -m gateway schema | diff -u schema/schema.graphql - || { echo "schema/schema.graphql is not current: make sdl"; exit 1; }
+
+check: lint ## Everything a change has to pass: lint, and the tests with branch coverage
+	$(BIN)/python -m pytest -q -m "not ci" --cov --cov-report=term:skip-covered $(ARGS)
+
+format: setup ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+sdl: setup ## Print the schema into schema/schema.graphql
+	$(BIN)/python -m gateway schema > schema/schema.graphql
+
+explorer: ## Build the explorer's assets from gateway/web/explorer (needs Node 20)
+	cd gateway/web/explorer && npm ci --ignore-scripts && npm run build
+
+bench: setup ## Measure what the README says
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## Resolve the dependencies again (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra local --group dev \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --upgrade -o $(LOCK)
+
+clean: ## Remove what was set up and built, but not .blue, the local platform's data
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist

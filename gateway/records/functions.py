@@ -1,0 +1,99 @@
+"""Functions, their configuration and their rolling 24-hour figures."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+class FunctionStatus(enum.Enum):
+    """What a function is doing; clients may set ACTIVE and DISABLED only."""
+
+    ACTIVE = "active"
+    BUILDING = "building"
+    DEPLOYING = "deploying"
+    FAILED = "failed"
+    DISABLED = "disabled"
+
+
+class HttpMethod(enum.Enum):
+    """An HTTP method a function may accept."""
+
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+    HEAD = "HEAD"
+    OPTIONS = "OPTIONS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionRecord:
+    """A function's row, without its source: that is in S3 and read only when asked for."""
+
+    id: str
+    workspace_id: str
+    name: str
+    description: str
+    runtime: str
+    memory: int
+    """MB."""
+    timeout: int
+    """Seconds."""
+    http_methods: tuple[HttpMethod, ...]
+    environment_variables: Mapping[str, str]
+    status: FunctionStatus
+    invocation_url: str | None
+    created_at: datetime | None
+    last_modified: datetime
+    last_deployed: datetime | None
+    app_name: str | None = None
+    """The SpinApp's name; set by the first deploy and kept for the life of the function."""
+    namespace: str | None = None
+    latest_build_id: str | None = None
+    active_build_id: str | None = None
+    """The unfinished DEPLOY or ROLLBACK, if any: it bars another."""
+    current_deployment_id: str | None = None
+    deployed_revision: int = 0
+    revision: int = 0
+    """Counts changes of source, environment and limits; above `deployed_revision` they are undeployed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourFigures:
+    """What was invoked within one hour."""
+
+    hour: int
+    """Hours since the epoch, UTC."""
+    invocations: int = 0
+    errors: int = 0
+    duration_ms: float = 0.0
+    """Summed over the invocations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The rolling figures of a function or workspace: the current hour and the 23 before it, oldest first."""
+
+    hours: tuple[HourFigures, ...] = field(default=())
+
+    @property
+    def invocations(self) -> int:
+        """How many invocations the 24 hours saw."""
+        return sum(hour.invocations for hour in self.hours)
+
+    @property
+    def errors(self) -> int:
+        """How many of them were answered with anything but a 2xx."""
+        return sum(hour.errors for hour in self.hours)
+
+    @property
+    def error_rate(self) -> float:
+        """Percent; 0 when nothing was invoked."""
+        return self.errors / self.invocations * 100 if self.invocations else 0.0
+
+    @property
+    def avg_duration_ms(self) -> float:
+        """The mean duration; 0 when nothing was invoked."""
+        return sum(hour.duration_ms for hour in self.hours) / self.invocations if self.invocations else 0.0

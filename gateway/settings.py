@@ -1,0 +1,174 @@
+"""Every knob of the gateway, read from the environment: its unit, its default and the reason for it.
+
+The names without a comment on their origin are the former backend's, so that a deployment's environment
+carries over. Lists are comma-separated or JSON.
+"""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BODY_OVERHEAD_BYTES = 256 * 1024
+"""Of a request besides the source it carries: the document, and the other variables."""
+
+StringList = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is one line that names it."""
+
+
+class Settings(BaseSettings):
+    """The gateway's settings; `load_settings` reads them."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    host: str = Field("0.0.0.0", description="Address to listen on; a container listens on all of them.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(
+        None,
+        description="Base of `Function.endpoint`, such as https://api.example.com. Default: the listening one.",
+    )
+    environment: str = Field("production", description="Name of the deployment, shown in logs.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    cors_origins: StringList = Field(
+        ("*",),
+        description="Origins that browsers may call from. Credentials are not used, so `*` is safe.",
+    )
+
+    aws_region: str = Field("ap-northeast-2", description="Region of the table and the bucket.")
+    aws_endpoint_url: str | None = Field(
+        None, description="Endpoint of all AWS services, for a local stand-in. Default: AWS itself."
+    )
+    aws_endpoint_url_dynamodb: str | None = Field(None, description="The same, for DynamoDB alone.")
+    aws_endpoint_url_s3: str | None = Field(None, description="The same, for S3 alone.")
+    dynamodb_table_name: str = Field("sfbank-blue-FaaSData", description="The table.")
+    s3_bucket_name: str = Field("sfbank-blue-functions-code-bucket", description="The bucket.")
+
+    builder_service_url: str = Field("http://localhost:8001", description="Base URL of the Builder Service.")
+    loki_service_url: str = Field("http://localhost:3100", description="Base URL of Loki.")
+    prometheus_service_url: str = Field("http://localhost:9090", description="Base URL of Prometheus.")
+    kubernetes_api_url: str | None = Field(
+        None,
+        description="Base URL of the Kubernetes API. Default: in-cluster; outside a cluster the deletion of "
+        "SpinApps is skipped with a warning.",
+    )
+    registry_url: str | None = Field(
+        None, description="Registry that builds are pushed to. Default: the Builder Service's own."
+    )
+
+    function_namespaces: StringList = Field(
+        ("default",),
+        min_length=1,
+        description="Kubernetes namespaces functions may be deployed to; the first is the default one.",
+    )
+    invocation_allowed_hosts: StringList = Field(
+        (),
+        description="Hosts that functions may be called at: names, `*.` patterns or addresses, each with an "
+        "optional `:port`. Default: `*.{namespace}.svc.cluster.local:80` for each function namespace.",
+    )
+    invocation_proxy_url: str | None = Field(
+        None, description="HTTP proxy that invocations go through. Local mode points it at its runner."
+    )
+
+    build_poll_interval_s: float = Field(
+        5, gt=0, le=60, description="Seconds between two polls of one build; what the former clients used."
+    )
+    build_timeout_s: float = Field(
+        600,
+        gt=0,
+        description="Seconds after which an unfinished build is FAILED; a crashed builder never says so.",
+    )
+    build_poll_concurrency: int = Field(
+        50, ge=1, description="Polls under way at once, so that a wave of builds does not swamp the builder."
+    )
+    build_lease_s: float = Field(
+        15,
+        ge=5,
+        description="Seconds for which a replica owns a build; another takes over when it has passed.",
+    )
+    drain_timeout_s: float = Field(
+        20, ge=0, description="Seconds a stopping replica waits for requests under way."
+    )
+    log_retention_days: int = Field(30, ge=1, description="Days after which execution logs expire.")
+    max_code_bytes: int = Field(
+        1024 * 1024, ge=1, description="Bytes of a function's decoded source; Spin components stay far below."
+    )
+    max_upload_bytes: int = Field(50 * 1024 * 1024, ge=1, description="Bytes of an uploaded source archive.")
+    introspection: bool = Field(True, description="Whether the schema can be asked for; the explorer needs it.")
+    explorer: bool = Field(True, description="Whether browsers get the explorer at /graphql.")
+
+    @field_validator("cors_origins", "function_namespaces", "invocation_allowed_hosts", mode="before")
+    @classmethod
+    def _split_list(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        if text.startswith("["):
+            try:
+                return tuple(json.loads(text))
+            except ValueError as error:
+                raise ValueError("is neither a JSON list nor comma-separated") from error
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+
+    @field_validator(
+        "builder_service_url",
+        "loki_service_url",
+        "prometheus_service_url",
+        "kubernetes_api_url",
+        "public_url",
+        "invocation_proxy_url",
+        "aws_endpoint_url",
+        "aws_endpoint_url_dynamodb",
+        "aws_endpoint_url_s3",
+    )
+    @classmethod
+    def _strip_slash(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        level = value.upper()
+        if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return level
+
+    @model_validator(mode="after")
+    def _default_hosts(self) -> "Settings":
+        if not self.invocation_allowed_hosts:
+            hosts = tuple(f"*.{namespace}.svc.cluster.local:80" for namespace in self.function_namespaces)
+            object.__setattr__(self, "invocation_allowed_hosts", hosts)
+        return self
+
+    @property
+    def dynamodb_endpoint_url(self) -> str | None:
+        """Where DynamoDB is, when it is not AWS's own."""
+        return self.aws_endpoint_url_dynamodb or self.aws_endpoint_url
+
+    @property
+    def s3_endpoint_url(self) -> str | None:
+        """Where S3 is, when it is not AWS's own."""
+        return self.aws_endpoint_url_s3 or self.aws_endpoint_url
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Bytes of a JSON body or a socket's message: room for a source in Base64 and what is around it."""
+        return self.max_code_bytes * 4 // 3 + BODY_OVERHEAD_BYTES
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; a wrong value raises SettingsError with one line that names the setting."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"][:1]).upper() or "settings"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name}: {reason} (got {first['input']!r})") from error

@@ -1,0 +1,137 @@
+"""The bucket: functions' sources and what was uploaded for builds.
+
+`{workspace}/{function}.py` is a function's decoded source, `build-sources/{workspace}/{build}/{filename}` an
+upload; `build-artifacts/` is the Builder Service's own.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gateway.errors import S3Error
+from gateway.upstream.aws import open_s3_client
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.client import S3Client
+    from types_aiobotocore_s3.type_defs import ObjectIdentifierTypeDef
+
+MISSING_CODES = frozenset({"NoSuchKey", "404"})
+MAX_DELETED_KEYS = 1000
+"""S3's limit for one DeleteObjects."""
+
+
+class SourceBucket:
+    """Reads and writes sources, through the one client of the process."""
+
+    def __init__(self, client: "S3Client", name: str) -> None:
+        self._client = client
+        self.name = name
+
+    async def read_source(self, workspace_id: str, function_id: str) -> bytes | None:
+        """A function's source; None where there is none."""
+        key = _source_key(workspace_id, function_id)
+        try:
+            with _translated("GetObject", key):
+                answer = await self._client.get_object(Bucket=self.name, Key=key)
+                async with answer["Body"] as body:
+                    return await body.read()
+        except S3Error as error:
+            if (error.details or {}).get("awsCode") in MISSING_CODES:
+                return None
+            raise
+
+    async def write_source(self, workspace_id: str, function_id: str, code: bytes) -> None:
+        """Store a function's source, over the one before."""
+        key = _source_key(workspace_id, function_id)
+        with _translated("PutObject", key):
+            await self._client.put_object(
+                Bucket=self.name, Key=key, Body=code, ContentType="text/x-python; charset=utf-8"
+            )
+
+    async def delete_source(self, workspace_id: str, function_id: str) -> None:
+        """Remove a function's source, if there is one."""
+        key = _source_key(workspace_id, function_id)
+        with _translated("DeleteObject", key):
+            await self._client.delete_object(Bucket=self.name, Key=key)
+
+    async def write_upload(self, workspace_id: str, build_id: str, filename: str, file: IO[bytes]) -> str:
+        """Store what was uploaded for a build, part by part; answers its `s3://` address."""
+        key = f"build-sources/{workspace_id}/{build_id}/{filename}"
+        with _translated("PutObject", key):
+            await self._client.upload_fileobj(file, self.name, key)
+        return f"s3://{self.name}/{key}"
+
+    async def delete_uploads(self, workspace_id: str, build_id: str | None = None) -> None:
+        """Remove what was uploaded for a build, or for all builds of a workspace."""
+        await self._delete_prefix(
+            f"build-sources/{workspace_id}/{build_id}/" if build_id else f"build-sources/{workspace_id}/"
+        )
+
+    async def delete_sources(self, workspace_id: str) -> None:
+        """Remove all that is stored for a workspace."""
+        await self._delete_prefix(f"{workspace_id}/")
+        await self.delete_uploads(workspace_id)
+
+    async def _delete_prefix(self, prefix: str) -> None:
+        with _translated("ListObjectsV2", prefix):
+            while True:
+                answer = await self._client.list_objects_v2(
+                    Bucket=self.name, Prefix=prefix, MaxKeys=MAX_DELETED_KEYS
+                )
+                keys: list[ObjectIdentifierTypeDef] = [
+                    {"Key": found["Key"]} for found in answer.get("Contents", ())
+                ]
+                if keys:
+                    await self._client.delete_objects(Bucket=self.name, Delete={"Objects": keys, "Quiet": True})
+                if not answer["IsTruncated"]:
+                    return
+
+    async def ensure(self, region: str) -> bool:
+        """Create the bucket where it is missing; answers whether it was."""
+        try:
+            await self.check()
+        except S3Error as error:
+            if (error.details or {}).get("awsCode") not in {"404", "NoSuchBucket"}:
+                raise
+        else:
+            return False
+        options: Any = {} if region == "us-east-1" else {"LocationConstraint": region}
+        with _translated("CreateBucket", self.name):
+            await self._client.create_bucket(
+                Bucket=self.name, **({"CreateBucketConfiguration": options} if options else {})
+            )
+        return True
+
+    async def check(self) -> None:
+        """Ask S3 whether the bucket is there and ours."""
+        with _translated("HeadBucket", self.name):
+            await self._client.head_bucket(Bucket=self.name)
+
+
+@asynccontextmanager
+async def open_source_bucket(*, region: str, endpoint_url: str | None, name: str) -> AsyncIterator[SourceBucket]:
+    """Open the bucket for the life of the process."""
+    async with open_s3_client(region, endpoint_url) as client:
+        yield SourceBucket(client, name)
+
+
+def _source_key(workspace_id: str, function_id: str) -> str:
+    return f"{workspace_id}/{function_id}.py"
+
+
+@contextmanager
+def _translated(operation: str, key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        text = error.response.get("Error", {}).get("Message", "")
+        raise S3Error(
+            f"S3 refused {operation} on {key}: {code}: {text}",
+            details={"awsCode": code},
+            retryable=code in {"SlowDown", "InternalError", "ServiceUnavailable", "503", "500"},
+        ) from error
+    except (BotoCoreError, OSError, TimeoutError) as error:
+        raise S3Error(f"S3 did not answer {operation} on {key}: {error}", retryable=True) from error

@@ -1,0 +1,1 @@
+"""Builds and deployments: what is read of them, started and followed."""

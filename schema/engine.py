@@ -1,0 +1,211 @@
+"""How an operation is run: the schema with its limits, caches, errors, deadline and per-operation context.
+
+The types are in the domain folders and schema/root.py; how requests arrive is in schema/transport/.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError, OperationDefinitionNode
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StreamResult
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
+from strawberry.utils.operation import get_operation_type
+
+from gateway.errors import OperationTimeoutError
+from gateway.telemetry import UpstreamCall, recording_calls
+from schema.documents import Documents, PreparedDocument
+from schema.errors import BAD_REQUEST, coded, translate_errors
+from schema.limits import MAX_COST, MAX_DOCUMENT_CHARACTERS, MAX_TOKENS, too_complex
+from schema.scalars import SCALARS
+
+QUERY_TIMEOUT_S = 30.0
+"""What a query gets in all: three upstream calls in a row that each use up their 10 s."""
+
+
+class OperationSteps(SchemaExtension):
+    """What is done around parsing, validating and executing one operation; made anew for each."""
+
+    def __init__(self) -> None:
+        self._prepared: PreparedDocument | None = None
+        self._calls: list[UpstreamCall] | None = None
+        self._cost = 0
+
+    def on_parse(self) -> Iterator[None]:
+        """Take the document from the cache, or let Strawberry parse it within the limit of tokens.
+
+        A hook must not raise: in a stream, errors are handled only around the parsing itself.
+        """
+        operation = self.execution_context
+        operation.parse_options = {"max_tokens": MAX_TOKENS}
+        if operation.query:
+            documents = _schema_of(operation).documents
+            self._prepared = documents.find(operation.query)
+            operation.graphql_document = documents.parsed(operation.query)
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Refuse what is not valid, too large, or not one operation."""
+        operation = self.execution_context
+        document = operation.graphql_document
+        if document is not None:
+            if self._prepared is None:
+                self._prepared = _schema_of(operation).documents.prepare(operation.query or "", document)
+            errors, self._cost = self._prepared.check(operation.operation_name, operation.variables)
+            if not errors and _is_ambiguous(operation):
+                errors = [coded(GraphQLError("operationName has to say which operation to run."), BAD_REQUEST)]
+            operation.pre_execution_errors = errors
+        yield
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Bound the time of a query, and count the upstream calls of queries and mutations."""
+        kind = self.execution_context.operation_type
+        if kind is OperationType.SUBSCRIPTION:
+            yield
+            return
+        limit_s = _schema_of(self.execution_context).query_timeout_s if kind is OperationType.QUERY else None
+        deadline = asyncio.timeout(limit_s)
+        with recording_calls() as self._calls:
+            try:
+                async with deadline:
+                    yield
+            except TimeoutError as error:
+                if deadline.expired():
+                    raise OperationTimeoutError(f"The query took longer than {limit_s:g} s.") from error
+                raise
+
+    def get_results(self) -> dict[str, Any]:
+        """Tell what the operation cost: upstream calls per system, and its complexity by schema/limits.py."""
+        if self._calls is None:
+            return {}
+        calls = Counter(call.system for call in self._calls)
+        return {"cost": {"upstreamCalls": dict(calls), "complexity": self._cost, "maxComplexity": MAX_COST}}
+
+
+class GatewaySchema(strawberry.Schema):
+    """The schema as it is served; `make_schema` makes it."""
+
+    def __init__(
+        self,
+        query: type,
+        mutation: type | None,
+        subscription: type | None,
+        *,
+        introspection: bool,
+        query_timeout_s: float,
+    ) -> None:
+        super().__init__(
+            query=query,
+            mutation=mutation,
+            subscription=subscription,
+            extensions=[OperationSteps],
+            config=StrawberryConfig(scalar_map=SCALARS),
+        )
+        self.query_timeout_s = query_timeout_s
+        self.documents = Documents(self._schema, introspection=introspection)
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Translate the errors of an operation, in place."""
+        translate_errors(errors, execution_context.graphql_document if execution_context else None)
+
+    def operation_type(self, query: str | None, operation_name: str | None) -> OperationType | None:
+        """Tell what kind of operation would be run; None where that can't be said, which running it explains."""
+        if not query or len(query) > MAX_DOCUMENT_CHARACTERS:
+            return None
+        try:
+            return get_operation_type(self.documents.parse(query), operation_name)
+        except (GraphQLError, RuntimeError):
+            return None
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """Run one operation with a context of its own."""
+        if refused := _refuse_long(query):
+            return refused
+        return await super().execute(
+            query,
+            variable_values=variable_values,
+            context_value=context_value.for_operation() if context_value is not None else None,
+            root_value=root_value,
+            operation_name=operation_name,
+            allowed_operation_types=allowed_operation_types,
+            operation_extensions=operation_extensions,
+        )
+
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> StreamResult:
+        """Run one operation with a context of its own; subscriptions give many results, others one."""
+        if refused := _refuse_long(query):
+            return _only(refused)
+        return await super().stream(
+            query,
+            variable_values=variable_values,
+            context_value=context_value.for_operation() if context_value is not None else None,
+            root_value=root_value,
+            operation_name=operation_name,
+            operation_extensions=operation_extensions,
+            allowed_operation_types=allowed_operation_types,
+        )
+
+
+def make_schema(
+    query: type,
+    mutation: type | None = None,
+    subscription: type | None = None,
+    *,
+    introspection: bool = True,
+    query_timeout_s: float = QUERY_TIMEOUT_S,
+) -> GatewaySchema:
+    """Make the schema of these root types with the gateway's scalars, limits, caches and errors."""
+    return GatewaySchema(
+        query, mutation, subscription, introspection=introspection, query_timeout_s=query_timeout_s
+    )
+
+
+def _schema_of(operation: ExecutionContext) -> GatewaySchema:
+    schema = operation.schema
+    if not isinstance(schema, GatewaySchema):
+        raise TypeError(f"{type(schema).__name__} is not the gateway's schema")
+    return schema
+
+
+def _is_ambiguous(operation: ExecutionContext) -> bool:
+    if operation._provided_operation_name is not None:  # noqa: SLF001  # operation_name falls back to the first one
+        return False
+    definitions = operation.graphql_document.definitions if operation.graphql_document else ()
+    return sum(isinstance(definition, OperationDefinitionNode) for definition in definitions) > 1
+
+
+def _refuse_long(query: str | None) -> PreExecutionError | None:
+    if query is None or len(query) <= MAX_DOCUMENT_CHARACTERS:
+        return None
+    error = too_complex("length in characters", len(query), MAX_DOCUMENT_CHARACTERS)
+    return PreExecutionError(data=None, errors=[error])
+
+
+async def _only(result: PreExecutionError) -> StreamResult:
+    yield result

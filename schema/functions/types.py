@@ -1,0 +1,299 @@
+"""Functions as the API shows them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import strawberry
+
+from gateway.errors import InvalidInputError, NotFoundError
+from gateway.records.functions import Figures, FunctionRecord
+from gateway.records.logs import LogDirection
+from gateway.services.invocations import not_invocable_reason
+from schema.builds.loaders import BuildByIdLoader
+from schema.builds.resolvers import resolve_deployments, resolve_function_builds
+from schema.builds.types import Build, BuildConnection, DeploymentConnection
+from schema.context import Info
+from schema.execution_logs.types import ExecutionLogConnection, ExecutionLogFilter, resolve_execution_logs
+from schema.functions.enums import FunctionStatus, HttpMethod
+from schema.functions.loaders import FunctionCountLoader, SourceLoader
+from schema.logs.types import LogConnection, resolve_logs
+from schema.metrics.types import FunctionMetrics, resolve_metrics
+from schema.node import Node
+from schema.pagination import Connection
+from schema.rows import load_function_figures
+from schema.scalars import Base64Bytes
+from schema.workspaces.loaders import WorkspaceByIdLoader
+
+if TYPE_CHECKING:
+    from schema.workspaces.types import Workspace
+
+T = TypeVar("T")
+MAX_HISTORY_HOURS = 24
+"""What the figures hold."""
+SECONDS_PER_HOUR = 3600
+
+
+@strawberry.type(description="A variable that the function finds in its environment.")
+class EnvironmentVariable:
+    """An environment variable."""
+
+    name: str = strawberry.field(description="Letters, digits and `_`, no digit first.")
+    value: str = strawberry.field(
+        description="Its value. Values are part of the deployed image: no place for secrets."
+    )
+
+
+@strawberry.type(description="What was invoked within one hour.")
+class InvocationBucket:
+    """One hour of a function's history."""
+
+    start: datetime = strawberry.field(description="The beginning of the hour.")
+    invocations: int = strawberry.field(description="How many invocations ended in it.")
+    errors: int = strawberry.field(description="How many of them were not answered with a 2xx.")
+    avg_duration: float = strawberry.field(description="Their mean duration in ms; 0 when there were none.")
+
+
+@strawberry.type(description="A Python function.")
+class Function(Node):
+    """A function."""
+
+    name: str = strawberry.field(description="Its name, 1 to 100 characters; names need not be unique.")
+    description: str = strawberry.field(description="What it is for; may be empty.")
+    runtime: str = strawberry.field(description='Such as "Python 3.12".')
+    memory: int = strawberry.field(description="Memory limit in MB, 128 to 1024.")
+    timeout: int = strawberry.field(description="Seconds after which an invocation is given up, 1 to 900.")
+    http_methods: list[HttpMethod] = strawberry.field(description="The methods it may be invoked with.")
+    environment_variables: list[EnvironmentVariable] = strawberry.field(
+        description="What it finds in its environment, by name; takes effect with the next deploy."
+    )
+    status: FunctionStatus = strawberry.field(
+        description="A new function is ACTIVE with no invocationUrl. Clients may set ACTIVE and DISABLED only."
+    )
+    not_invocable_reason: str | None = strawberry.field(
+        description="Why it cannot be invoked now, in words; null when it can."
+    )
+    has_undeployed_changes: bool = strawberry.field(
+        description="True when source, environment or limits changed after the last deploy."
+    )
+    invocation_url: str | None = strawberry.field(
+        description="Where the platform runs it, usually a cluster-internal address; null before the first deploy."
+    )
+    created_at: datetime | None = strawberry.field(description="When it was created; null for the oldest ones.")
+    last_modified: datetime = strawberry.field(
+        description="When its configuration or source was last changed; invocations do not move it."
+    )
+    last_deployed: datetime | None = strawberry.field(description="When it was last deployed.")
+    record: strawberry.Private[FunctionRecord]
+    figures: strawberry.Private[Figures | None] = None
+
+    @strawberry.field(description="The workspace it belongs to.")
+    async def workspace(self, info: Info) -> Annotated["Workspace", strawberry.lazy("schema.workspaces.types")]:
+        """Load the workspace by id."""
+        from schema.workspaces.types import Workspace  # the two types refer to each other
+
+        record = await info.context.loader(WorkspaceByIdLoader).load(self.record.workspace_id)
+        if record is None:
+            raise NotFoundError(f"There is no workspace {self.record.workspace_id}.")
+        return Workspace.from_record(record)
+
+    @strawberry.field(
+        description="The Python source, Base64. Read from storage only when asked for; null with an error when "
+        "storage cannot answer."
+    )
+    async def code(self, info: Info) -> Base64Bytes | None:
+        """Read the source from S3."""
+        source = await info.context.loader(SourceLoader).load((self.record.workspace_id, self.id))
+        return None if source is None else Base64Bytes(source)
+
+    @strawberry.field(
+        description="The address people outside the cluster call: this gateway's invoke route for the function."
+    )
+    def endpoint(self, info: Info) -> str:
+        """Derive it from the gateway's own address."""
+        return f"{info.context.resources.base_url}/invoke/{self.id}/"
+
+    def _derive(self, info: Info, derive: Callable[[Figures], T]) -> T | Awaitable[T]:
+        if self.figures is not None:
+            return derive(self.figures)
+
+        async def load() -> T:
+            return derive(await load_function_figures(info.context, self.record.workspace_id, self.id))
+
+        return load()
+
+    @strawberry.field(description="Invocations in the last 24 hours: the current hour and the 23 before it.")
+    def invocations24h(self, info: Info) -> int:
+        """Sum the window."""
+        return self._derive(info, lambda figures: figures.invocations)  # type: ignore[return-value]  # or awaitable
+
+    @strawberry.field(description="How many of them were not answered with a 2xx.")
+    def errors24h(self, info: Info) -> int:
+        """Sum the window."""
+        return self._derive(info, lambda figures: figures.errors)  # type: ignore[return-value]  # or awaitable
+
+    @strawberry.field(description="errors24h / invocations24h * 100; 0 when nothing was invoked.")
+    def error_rate(self, info: Info) -> float:
+        """Divide the sums."""
+        return self._derive(info, lambda figures: figures.error_rate)  # type: ignore[return-value]  # or awaitable
+
+    @strawberry.field(
+        description="Mean duration of the last 24 hours' invocations, in ms; 0 when there were none."
+    )
+    def avg_duration(self, info: Info) -> float:
+        """Divide the sums."""
+        return self._derive(info, lambda figures: figures.avg_duration_ms)  # type: ignore[return-value]  # or awaitable
+
+    @strawberry.field(
+        description="One bucket an hour, oldest first, the current hour last; hours with no invocation are "
+        "present with zeros."
+    )
+    def invocation_history(
+        self, info: Info, hours: Annotated[int, strawberry.argument(description="How many hours, 1 to 24.")] = 24
+    ) -> list[InvocationBucket]:
+        """Cut the window."""
+        if not 1 <= hours <= MAX_HISTORY_HOURS:
+            raise InvalidInputError(f"hours must be 1 to {MAX_HISTORY_HOURS}; it is {hours}.", field="hours")
+        return self._derive(info, lambda figures: _buckets(figures, hours))  # type: ignore[return-value]  # or awaitable
+
+    @strawberry.field(description="Its invocations as they were recorded, newest first.")
+    async def execution_logs(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 1000.")] = 100,
+        after: Annotated[str | None, strawberry.argument(description="The cursor to start after.")] = None,
+        filter: Annotated[
+            ExecutionLogFilter | None, strawberry.argument(description="Which ones are wanted.")
+        ] = None,
+    ) -> ExecutionLogConnection:
+        """Read a page of the function's logs."""
+        return await resolve_execution_logs(info, first=first, after=after, wanted=filter, function_id=self.id)
+
+    @strawberry.field(
+        description="The pods' own output, from Loki. Null with an error when Loki cannot answer; the rest of "
+        "the query is unharmed."
+    )
+    async def logs(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many lines, 1 to 1000.")] = 100,
+        after: Annotated[str | None, strawberry.argument(description="The cursor to start after.")] = None,
+        since: Annotated[datetime | None, strawberry.argument(description="From this time on, inclusive.")] = None,
+        until: Annotated[datetime | None, strawberry.argument(description="Up to this time, exclusive.")] = None,
+        contains: Annotated[
+            str | None, strawberry.argument(description="Only lines that contain this text, case and all.")
+        ] = None,
+        direction: Annotated[
+            LogDirection, strawberry.argument(description="In which order.")
+        ] = LogDirection.NEWEST_FIRST,
+    ) -> LogConnection | None:
+        """Read a page of lines from Loki."""
+        return await resolve_logs(
+            info,
+            function_id=self.id,
+            first=first,
+            after=after,
+            since=since,
+            until=until,
+            contains=contains,
+            direction=direction,
+        )
+
+    @strawberry.field(
+        description="From Prometheus. Null with an error when it cannot answer at all; status PARTIAL when some "
+        "of the queries failed."
+    )
+    async def metrics(
+        self,
+        info: Info,
+        window: Annotated[int, strawberry.argument(description="How many seconds back from now.")] = 3600,
+        step: Annotated[
+            int | None,
+            strawberry.argument(description="Seconds between two points; by default fit to the window."),
+        ] = None,
+    ) -> FunctionMetrics | None:
+        """Query Prometheus."""
+        return await resolve_metrics(info, function_id=self.id, window=window, step=step)
+
+    @strawberry.field(description="Its builds, newest first.")
+    async def builds(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="The cursor to start after.")] = None,
+    ) -> BuildConnection:
+        """Read a page of the function's builds."""
+        return await resolve_function_builds(info, function_id=self.id, first=first, after=after)
+
+    @strawberry.field(description="The build that was started last, if any.")
+    async def latest_build(self, info: Info) -> Build | None:
+        """Load the build that the function's row names."""
+        if self.record.latest_build_id is None:
+            return None
+        record = await info.context.loader(BuildByIdLoader).load(self.record.latest_build_id)
+        return None if record is None else Build.from_record(record)
+
+    @strawberry.field(description="What was deployed of it, newest first.")
+    async def deployments(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="The cursor to start after.")] = None,
+    ) -> DeploymentConnection:
+        """Read a page of the function's deployments."""
+        return await resolve_deployments(info, self.record, first=first, after=after)
+
+    @classmethod
+    def from_record(cls, record: FunctionRecord, figures: Figures | None = None) -> "Function":
+        """Make the type of a record, with its figures where they were read with it."""
+        return cls(
+            id=strawberry.ID(record.id),
+            name=record.name,
+            description=record.description,
+            runtime=record.runtime,
+            memory=record.memory,
+            timeout=record.timeout,
+            http_methods=list(record.http_methods),
+            environment_variables=[
+                EnvironmentVariable(name=name, value=value)
+                for name, value in sorted(record.environment_variables.items())
+            ],
+            status=record.status,
+            not_invocable_reason=not_invocable_reason(record),
+            has_undeployed_changes=record.last_deployed is not None and record.revision > record.deployed_revision,
+            invocation_url=record.invocation_url,
+            created_at=record.created_at,
+            last_modified=record.last_modified,
+            last_deployed=record.last_deployed,
+            record=record,
+            figures=figures,
+        )
+
+
+@strawberry.type(description="A page of functions.")
+class FunctionConnection(Connection[Function]):
+    """A page of functions."""
+
+    workspace_id: strawberry.Private[str] = ""
+    name_contains: strawberry.Private[str | None] = None
+
+    @strawberry.field(description="How many there are in all; with `nameContains`, how many match.")
+    async def total_count(self, info: Info) -> int:
+        """The workspace counts its functions; matches are counted by reading all names."""
+        if self.name_contains is not None:
+            counter = info.context.loader(FunctionCountLoader)
+            return await counter.load((self.workspace_id, self.name_contains)) or 0
+        workspace = await info.context.loader(WorkspaceByIdLoader).load(self.workspace_id)
+        return 0 if workspace is None else workspace.function_count
+
+
+def _buckets(figures: Figures, hours: int) -> list[InvocationBucket]:
+    return [
+        InvocationBucket(
+            start=datetime.fromtimestamp(hour.hour * SECONDS_PER_HOUR, UTC),
+            invocations=hour.invocations,
+            errors=hour.errors,
+            avg_duration=hour.duration_ms / hour.invocations if hour.invocations else 0.0,
+        )
+        for hour in figures.hours[-hours:]
+    ]

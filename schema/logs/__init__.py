@@ -1,0 +1,1 @@
+"""The functions' own output, from Loki."""

@@ -1,0 +1,1 @@
+"""What the functions' pods use, from Prometheus."""

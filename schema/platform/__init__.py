@@ -1,0 +1,1 @@
+"""The gateway and the systems behind it."""

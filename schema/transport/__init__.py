@@ -1,0 +1,1 @@
+"""GraphQL over HTTP, event streams and WebSockets; what the types are and do is no matter here."""

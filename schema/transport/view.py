@@ -1,0 +1,202 @@
+"""The GraphQL endpoint as an ASGI application: https://graphql.github.io/graphql-over-http/draft/
+
+Every answer of it is JSON with a code on each error, those of the HTTP layer included.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from inspect import isawaitable
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from strawberry.asgi import GraphQL
+from strawberry.http import GraphQLRequestData
+from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from gateway.errors import OperationTimeoutError
+from schema.context import Context, Resources
+from schema.engine import GatewaySchema
+from schema.errors import MASKED_MESSAGE, log_unexpected, masked_extensions
+from schema.transport.encoding import decode_json, encode_json
+from schema.transport.negotiation import Accepted, negotiate
+from schema.transport.requests import (
+    BodyLimit,
+    RequestError,
+    content_type_of,
+    query_parameters,
+    read_json,
+    read_multipart,
+    request_data,
+)
+from schema.transport.results import error_response, response_body, result_response
+from schema.transport.streams import EventStream, MultipartStream, StreamResponse
+from schema.transport.websockets import TextWebSocket, TransportWSHandler
+
+Explorer = Callable[[Request], Awaitable[Response] | Response]
+
+MAX_OPERATIONS_PER_SOCKET = 100
+"""A page watches a handful of builds; this is for dashboards, and keeps one client from taking all memory."""
+INIT_TIMEOUT = timedelta(seconds=10)
+"""How long a socket may stay without connection_init; clients send it at once."""
+
+
+class GraphQLView(GraphQL[Context, None]):
+    """The endpoint.
+
+    `max_body_bytes` bounds JSON bodies; multipart bodies may have `max_upload_bytes` more. `allowed_origins` are
+    those of CORS, for sockets. When `draining` is set, event streams end. `explorer` answers browsers that
+    navigate here.
+    """
+
+    websocket_adapter_class = TextWebSocket
+    graphql_transport_ws_handler_class = TransportWSHandler
+
+    def __init__(
+        self,
+        schema: GatewaySchema,
+        resources: Resources,
+        *,
+        max_body_bytes: int,
+        max_upload_bytes: int,
+        allowed_origins: Sequence[str],
+        draining: asyncio.Event,
+        explorer: Explorer | None = None,
+    ) -> None:
+        super().__init__(
+            schema,
+            graphql_ide=None,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            connection_init_wait_timeout=INIT_TIMEOUT,
+            max_subscriptions_per_connection=MAX_OPERATIONS_PER_SOCKET,
+            allowed_origins=allowed_origins,
+        )
+        self.engine = schema
+        self.resources = resources
+        self.max_body_bytes = max_body_bytes
+        self.max_upload_bytes = max_upload_bytes
+        self.draining = draining
+        self.explorer = explorer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or a socket."""
+        if scope["type"] == "websocket":
+            try:
+                await self.run(WebSocket(scope, receive=receive, send=send))
+            except WebSocketDisconnect:
+                return  # it left during the handshake
+            return
+        limit = BodyLimit(receive, self.max_body_bytes)
+        request = Request(scope, limit)
+        try:
+            response = await self._answer(request, limit)
+            if response is not None:
+                await response(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self.draining.is_set():
+                raise
+            # The drain's time was over in the middle of a stream. It is cut; cancellation has done its work.
+        finally:
+            await request.close()  # the files of an upload, which a stream reads until its end
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
+        """Make a connection's context; the schema makes one of it for each operation."""
+        return Context(self.resources)
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Read a socket's message."""
+        return decode_json(data)
+
+    def encode_json(self, data: object) -> str:
+        """Write a socket's message."""
+        return encode_json(data).decode()
+
+    async def _answer(self, request: Request, limit: BodyLimit) -> Response | None:
+        """Make the response to a request, whatever happens; None when nobody waits for it any more."""
+        accepted = negotiate(request.headers.get("accept", ""))
+        try:
+            return await self._respond(request, limit, accepted)
+        except RequestError as error:
+            extensions = {"code": error.code, "retryable": False}
+            return error_response(accepted, error.status, error.reason, extensions, error.headers)
+        except ClientDisconnect:
+            return None
+        except asyncio.CancelledError:
+            if not self.draining.is_set():
+                raise
+            # The drain's time is over. The task ends with this answer, so that the cancellation need not go on.
+            extensions = {"code": OperationTimeoutError.code, "retryable": False}
+            return error_response(accepted, 503, "The gateway stopped before the answer was there.", extensions)
+        except Exception as error:
+            error_id = log_unexpected(error, f"{request.method} {request.url.path}")
+            return error_response(accepted, 500, MASKED_MESSAGE, masked_extensions(error_id))
+
+    async def _respond(self, request: Request, limit: BodyLimit, accepted: Accepted) -> Response:
+        if request.method not in ("GET", "HEAD", "POST"):
+            raise RequestError(405, "GraphQL is served over GET and POST.", headers={"allow": "GET, HEAD, POST"})
+        navigates = request.method != "POST" and accepted.prefers_html
+        if navigates and self.explorer is not None:
+            page = self.explorer(request)
+            return await page if isawaitable(page) else page
+        if not accepted.is_served:
+            raise RequestError(406, "Accept application/graphql-response+json or application/json.")
+        data = await self._read(request, limit)
+        kind = self.engine.operation_type(data.query, data.operation_name)
+        if request.method != "POST" and kind is OperationType.MUTATION:
+            raise RequestError(405, "Mutations are not served over GET.", headers={"allow": "POST"})
+        if kind is OperationType.SUBSCRIPTION and accepted.stream is None:
+            raise RequestError(
+                400,
+                "Subscriptions are served over WebSocket (graphql-transport-ws), "
+                "or as an event stream: accept text/event-stream.",
+            )
+        stream = accepted.stream if kind is OperationType.SUBSCRIPTION else accepted.preferred_stream
+        if stream == "sse":
+            return await self._stream(data, kind, EventStream())
+        if stream == "multipart-subscription" and kind is OperationType.SUBSCRIPTION:
+            return await self._stream(data, kind, MultipartStream())
+        return result_response(accepted, await self._execute(data))
+
+    async def _read(self, request: Request, limit: BodyLimit) -> GraphQLRequestData:
+        if request.method != "POST":
+            return request_data(query_parameters(request.query_params))
+        media_type = content_type_of(request)
+        if media_type == "multipart/form-data":
+            limit.max_bytes += self.max_upload_bytes
+        limit.check_length(request.headers.get("content-length"))
+        if media_type == "multipart/form-data":
+            return request_data(await read_multipart(request, limit, self.max_body_bytes))
+        if media_type != "application/json":
+            raise RequestError(415, "Send application/json in UTF-8, or multipart/form-data for uploads.")
+        return request_data(await read_json(request, limit))
+
+    async def _execute(self, data: GraphQLRequestData) -> ExecutionResult:
+        try:
+            return await self.engine.execute(
+                data.query,
+                variable_values=data.variables,
+                context_value=Context(self.resources),
+                operation_name=data.operation_name,
+                operation_extensions=data.extensions,
+            )
+        except CannotGetOperationTypeError as error:
+            raise RequestError(400, error.as_http_error_reason()) from error
+
+    async def _stream(
+        self, data: GraphQLRequestData, kind: OperationType | None, transport: EventStream | MultipartStream
+    ) -> Response:
+        results = await self.engine.stream(
+            data.query,
+            variable_values=data.variables,
+            context_value=Context(self.resources),
+            operation_name=data.operation_name,
+            operation_extensions=data.extensions,
+        )
+        # A query or mutation under way is finished; only what would go on is cut.
+        draining = self.draining if kind is OperationType.SUBSCRIPTION else None
+        return StreamResponse(results, transport, format_result=response_body, draining=draining)

@@ -1,0 +1,113 @@
+"""Workspaces as the API shows them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+import strawberry
+
+from gateway.records.functions import Figures
+from gateway.records.workspaces import WorkspaceRecord
+from schema.builds.resolvers import resolve_workspace_builds
+from schema.builds.types import BuildConnection
+from schema.context import Info
+from schema.execution_logs.types import ExecutionLogConnection, ExecutionLogFilter, resolve_execution_logs
+from schema.functions.resolvers import resolve_functions
+from schema.functions.types import FunctionConnection
+from schema.node import Node
+from schema.pagination import Connection
+from schema.rows import load_workspace_figures
+
+T = TypeVar("T")
+
+
+@strawberry.type(description="A group of functions.")
+class Workspace(Node):
+    """A workspace."""
+
+    name: str = strawberry.field(description="Its name, 1 to 100 characters; names need not be unique.")
+    description: str = strawberry.field(description="What it is for; may be empty.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    function_count: int = strawberry.field(description="How many functions it has.")
+    figures: strawberry.Private[Figures | None] = None
+
+    def _derive(self, info: Info, derive: Callable[[Figures], T]) -> T | Awaitable[T]:
+        if self.figures is not None:
+            return derive(self.figures)
+
+        async def load() -> T:
+            return derive(await load_workspace_figures(info.context, self.id))
+
+        return load()
+
+    @strawberry.field(
+        description="Invocations in the last 24 hours: a rolling window, not a counter since creation."
+    )
+    def invocations24h(self, info: Info) -> int:
+        """Sum the window."""
+        return self._derive(info, lambda figures: figures.invocations)  # type: ignore[return-value]  # or awaitable
+
+    @strawberry.field(description="How many of them were not answered with a 2xx.")
+    def errors24h(self, info: Info) -> int:
+        """Sum the window."""
+        return self._derive(info, lambda figures: figures.errors)  # type: ignore[return-value]  # or awaitable
+
+    @strawberry.field(description="errors24h / invocations24h * 100; 0 when nothing was invoked.")
+    def error_rate(self, info: Info) -> float:
+        """Divide the sums."""
+        return self._derive(info, lambda figures: figures.error_rate)  # type: ignore[return-value]  # or awaitable
+
+    @strawberry.field(description="Its functions, by id.")
+    async def functions(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 50,
+        after: Annotated[str | None, strawberry.argument(description="The cursor to start after.")] = None,
+        name_contains: Annotated[
+            str | None, strawberry.argument(description="Only those whose name contains this text, in any case.")
+        ] = None,
+    ) -> FunctionConnection:
+        """Read a page of functions."""
+        return await resolve_functions(
+            info, workspace_id=self.id, first=first, after=after, name_contains=name_contains
+        )
+
+    @strawberry.field(description="The invocations of all its functions, newest first.")
+    async def execution_logs(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 1000.")] = 50,
+        after: Annotated[str | None, strawberry.argument(description="The cursor to start after.")] = None,
+        filter: Annotated[
+            ExecutionLogFilter | None, strawberry.argument(description="Which ones are wanted.")
+        ] = None,
+    ) -> ExecutionLogConnection:
+        """Read a page of the workspace's logs."""
+        return await resolve_execution_logs(info, first=first, after=after, wanted=filter, workspace_id=self.id)
+
+    @strawberry.field(description="Its builds, newest first.")
+    async def builds(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 50,
+        after: Annotated[str | None, strawberry.argument(description="The cursor to start after.")] = None,
+    ) -> BuildConnection:
+        """Read a page of builds."""
+        return await resolve_workspace_builds(info, workspace_id=self.id, first=first, after=after)
+
+    @classmethod
+    def from_record(cls, record: WorkspaceRecord, figures: Figures | None = None) -> "Workspace":
+        """Make the type of a record, with its figures where they were read with it."""
+        return cls(
+            id=strawberry.ID(record.id),
+            name=record.name,
+            description=record.description,
+            created_at=record.created_at,
+            function_count=record.function_count,
+            figures=figures,
+        )
+
+
+@strawberry.type(description="A page of workspaces.")
+class WorkspaceConnection(Connection[Workspace]):
+    """A page of workspaces."""

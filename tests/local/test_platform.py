@@ -1,0 +1,161 @@
+"""`blue-gateway local` as a process: what stops it from starting, and that nothing of it is left behind."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from gateway.local.folder import locked_folder
+from gateway.local.processes import listen
+from tests.local.processes_of import MARK, await_none_left, marked, new_mark
+
+
+class Platform:
+    """A running `blue-gateway local` and what it prints."""
+
+    def __init__(self, data_dir: Path, *arguments: str, path: str = os.environ["PATH"]) -> None:
+        self.mark = new_mark()
+        command = [sys.executable, "-m", "gateway", "local", "--data-dir", str(data_dir), *arguments]
+        self.process = subprocess.Popen(
+            command,
+            env=os.environ | {MARK: self.mark, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.output: list[str] = []
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip())
+        self.process.stdout.close()
+        self._lines.put(None)
+
+    def await_line(self, part: str, within_s: float = 40) -> str:
+        """The next line that contains `part`."""
+        deadline = time.monotonic() + within_s
+        while (line := self._lines.get(timeout=max(0.0, deadline - time.monotonic()))) is not None:
+            self.output.append(line)
+            if part in line:
+                return line
+        raise AssertionError(f"{part!r} is not in what it printed:\n" + "\n".join(self.output))
+
+    def process_id(self, command: str) -> int:
+        """The process whose command line contains `command`."""
+        (pid,) = [pid for pid, line in marked(self.mark).items() if command in line]
+        return pid
+
+    def close(self) -> None:
+        """Kill it, whatever it does, and wait until nothing of it is left."""
+        self.process.kill()
+        self.process.wait(timeout=10)
+        self._reader.join(timeout=10)
+        await_none_left(self.mark, within_s=5)
+
+
+@contextmanager
+def running_platform(data_dir: Path, *arguments: str, path: str = os.environ["PATH"]) -> Iterator[Platform]:
+    """Run the platform with Python functions on a free port."""
+    platform = Platform(data_dir, "--port", "0", "--runner", "python", *arguments, path=path)
+    try:
+        yield platform
+    finally:
+        platform.close()
+
+
+def run_to_its_end(*arguments: str) -> tuple[int, str, str]:
+    """Run a platform that can't start; exit code, what it printed, and its errors."""
+    command = [sys.executable, "-m", "gateway", "local", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def workspace_names(explorer_line: str) -> list[str]:
+    """The names of all workspaces, asked for at the address that was printed."""
+    url = explorer_line.split()[-1]
+    document = "{ workspaces { nodes { name functions { nodes { name } } } } }"
+    answer = httpx.post(url, json={"query": document}, trust_env=False, timeout=20).json()
+    nodes = answer["data"]["workspaces"]["nodes"]
+    return [f"{node['name']}/{function['name']}" for node in nodes for function in node["functions"]["nodes"]]
+
+
+def test_port_in_use_is_one_line(tmp_path: Path) -> None:
+    """The port is named, with what to do, before anything is started."""
+    with listen() as listener:
+        port = listener.getsockname()[1]
+        ended = run_to_its_end("--port", str(port), "--data-dir", str(tmp_path))
+    message = f"can't listen on 127.0.0.1:{port}: Address already in use; choose another with --port"
+    assert ended == (2, "", f"blue-gateway local: {message}\n")
+
+
+def test_second_start_on_a_folder_is_one_line(tmp_path: Path) -> None:
+    """The folder and the process that has it are named."""
+    with locked_folder(tmp_path):
+        ended = run_to_its_end("--port", "0", "--data-dir", str(tmp_path))
+    message = f"--data-dir {tmp_path}: is in use by another local platform (process {os.getpid()}); "
+    message += "stop it, or give this one a folder of its own"
+    assert ended == (2, "", f"blue-gateway local: {message}\n")
+
+
+def test_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+    """A folder that can't be made is named with the system's reason."""
+    (tmp_path / "file").write_text("")
+    ended = run_to_its_end("--port", "0", "--data-dir", str(tmp_path / "file"))
+    assert ended == (2, "", f"blue-gateway local: --data-dir {tmp_path / 'file'}: Not a directory\n")
+
+
+def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
+    """Ctrl-C ends the platform with code 0 in at most 5 s, and no process of it is left.
+
+    On PATH is a `loki` that is another program of that name: the stand-in takes its place.
+    """
+    other = tmp_path / "bin" / "loki"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\necho linkage analysis; exit 2\n")
+    other.chmod(0o755)
+    path = f"{other.parent}:{os.environ['PATH']}"
+    with running_platform(tmp_path / "data", "--empty", path=path) as platform:
+        platform.await_line("loki did not start (exit code 2)")
+        platform.await_line("The stand-in takes its place.")
+        platform.await_line("NOT in a sandbox")
+        address = platform.await_line("Explorer")
+        platform.await_line("Ready in")
+        assert workspace_names(address) == []
+        assert len(marked(platform.mark)) >= 7
+        platform.process.send_signal(signal.SIGINT)
+        assert platform.process.wait(timeout=6) == 0
+        assert marked(platform.mark) == {}
+
+
+def test_deaths_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
+    """A killed stand-in is started again; after kill -9 of the platform nothing runs, and nothing is lost."""
+    with running_platform(tmp_path) as platform:
+        address = platform.await_line("Explorer")
+        platform.await_line("Ready in")
+        assert workspace_names(address) == ["Samples/hello"]
+        os.kill(platform.process_id("-m gateway.local.aws"), signal.SIGKILL)
+        platform.await_line("dynamodb, s3 ended (signal 9)")
+        platform.await_line("dynamodb, s3 is back")
+        assert workspace_names(address) == ["Samples/hello"]
+        platform.process.kill()
+        await_none_left(platform.mark, within_s=3)
+    with running_platform(tmp_path) as platform:
+        address = platform.await_line("Explorer")
+        platform.await_line("Ready in")
+        assert workspace_names(address) == ["Samples/hello"]
+        platform.process.terminate()
+        assert platform.process.wait(timeout=6) == 0
+        assert marked(platform.mark) == {}

@@ -1,0 +1,110 @@
+"""What each page costs in upstream calls: an N+1 is a failing test."""
+
+from collections import Counter
+
+import pytest
+
+from gateway.telemetry import UpstreamCall, recording_calls
+from tests.gateway import Gateway
+
+LANDING = """{ workspaces { nodes { id name functionCount invocations24h errors24h errorRate } } }"""
+DASHBOARD = """query ($id: ID!) {
+  workspace(id: $id) {
+    name functionCount invocations24h errors24h errorRate
+    functions(first: 50) {
+      totalCount
+      nodes { id name status invocations24h errors24h errorRate avgDuration invocationHistory { invocations } }
+    }
+    executionLogs(first: 50) { nodes { id status duration } }
+    builds { nodes { id status } }
+  }
+}"""
+FUNCTION_PAGE = """query ($id: ID!) {
+  function(id: $id) {
+    name status invocations24h errors24h avgDuration
+    executionLogs(first: 100) { nodes { id status requestBody responseBody } }
+    logs(first: 100) { nodes { line } }
+    metrics { cpu { current points { value } } memory { current points { value } } replicas { current } }
+  }
+}"""
+
+
+def counted(calls: list[UpstreamCall]) -> Counter[str]:
+    """How often each operation was called."""
+    return Counter(f"{call.system} {call.operation}" for call in calls)
+
+
+@pytest.mark.parametrize("functions", [1, 12])
+async def test_dashboard_calls(gateway: Gateway, functions: int) -> None:
+    """A dashboard is five calls, however many functions there are."""
+    workspace_id = await gateway.create_workspace()
+    for number in range(functions):
+        await gateway.create_function(workspace_id, f"fn{number}")
+    with recording_calls() as calls:
+        page = await gateway.data(DASHBOARD, id=workspace_id)
+    assert len(page["workspace"]["functions"]["nodes"]) == functions
+    assert counted(calls) == {"dynamodb BatchGetItem": 1, "dynamodb Query": 4}
+
+
+async def test_landing_calls(gateway: Gateway) -> None:
+    """The landing page is one Query of the index and one BatchGetItem for the figures."""
+    for number in range(3):
+        await gateway.create_workspace(f"ws {number}")
+    with recording_calls() as calls:
+        page = await gateway.data(LANDING)
+    assert [node["name"] for node in page["workspaces"]["nodes"]] == ["ws 2", "ws 1", "ws 0"] or len(
+        page["workspaces"]["nodes"]
+    ) == 3
+    assert counted(calls) == {"dynamodb Query": 1, "dynamodb BatchGetItem": 1}
+
+
+async def test_function_page_calls(gateway: Gateway) -> None:
+    """A function's page is two calls to DynamoDB, one to Loki and two to Prometheus for each metric."""
+    function_id = await gateway.create_function(await gateway.create_workspace())
+    with recording_calls() as calls:
+        answer = await gateway.answer(FUNCTION_PAGE, id=function_id)
+    assert answer["data"]["function"]["name"] == "hello"
+    assert counted(calls) == {
+        "dynamodb BatchGetItem": 1,
+        "dynamodb Query": 1,
+        "loki GET /loki/api/v1/query_range": 1,
+        "prometheus POST /api/v1/query": 3,
+        "prometheus POST /api/v1/query_range": 3,
+    }
+
+
+async def test_function_page_calls_when_the_id_is_new(gateway: Gateway) -> None:
+    """An id that the process does not know costs one more call, for its pointer."""
+    with recording_calls() as calls:
+        await gateway.answer(FUNCTION_PAGE, id="fn-unknown1")
+    assert counted(calls) == {"dynamodb BatchGetItem": 1}
+
+
+async def test_code_is_read_only_when_selected(gateway: Gateway) -> None:
+    """The source is one GetObject, and nothing at all where it is not asked for."""
+    function_id = await gateway.create_function(await gateway.create_workspace())
+    with recording_calls() as calls:
+        page = await gateway.data("query ($id: ID!) { function(id: $id) { code } }", id=function_id)
+    assert page["function"]["code"] == "ZnJvbSBzcGluX3NkayBpbXBvcnQgaHR0cAo="
+    assert counted(calls) == {"dynamodb BatchGetItem": 1, "s3 GetObject": 1}
+
+
+async def test_cpu_of_all_functions_of_a_dashboard(gateway: Gateway) -> None:
+    """The CPU of many functions is one instant and one range query."""
+    workspace_id = await gateway.create_workspace()
+    for number in range(5):
+        await gateway.create_function(workspace_id, f"fn{number}")
+    query = """query ($id: ID!) {
+      workspace(id: $id) { functions { nodes { metrics { cpu { current points { value } } } } } }
+    }"""
+    with recording_calls() as calls:
+        await gateway.answer(query, id=workspace_id)
+    assert counted(calls)["prometheus POST /api/v1/query"] == 1
+    assert counted(calls)["prometheus POST /api/v1/query_range"] == 1
+
+
+async def test_cost_is_told_to_the_client(gateway: Gateway) -> None:
+    """`extensions.cost` counts the calls of an operation by system."""
+    await gateway.create_workspace()
+    answer = await gateway.answer(LANDING)
+    assert answer["extensions"]["cost"]["upstreamCalls"] == {"dynamodb": 2}
