@@ -22,7 +22,7 @@ $(STAMP): $(LOCK) pyproject.toml
 		uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK); \
 	else \
 		$(PYTHON) -m venv --clear $(VENV) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK); \
+		$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $(LOCK); \
 	fi
 	@$(BIN)/python -c "import pathlib, sysconfig; \
 		pathlib.Path(sysconfig.get_path('purelib'), 'blue-faas-gateway.pth').write_text('$(CURDIR)\n')"

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +10,8 @@ from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.settings import SettingsError, load_settings
 from gateway.telemetry import configure_logging
+
+logger = logging.getLogger(__name__)
 
 USAGE_ERROR = 2
 """What shells and argparse use for a wrong call; here also for wrong settings."""
@@ -63,6 +66,7 @@ def _serve(_: argparse.Namespace) -> int:
         listener = server.listen(settings.host, settings.port)
     except server.ListenError as error:
         raise SettingsError(str(error)) from error
+    logger.info("gateway %s, environment %s", __version__, settings.environment)
     draining = asyncio.Event()
     served = app.create_app(settings, base_url=settings.public_url or server.url_of(listener), draining=draining)
     server.run(

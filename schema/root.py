@@ -8,7 +8,7 @@ from schema.builds.subscriptions import BuildSubscriptions
 from schema.engine import GatewaySchema, make_schema
 from schema.functions.mutations import FunctionMutations
 from schema.functions.queries import FunctionQueries
-from schema.later import LaterSubscriptions
+from schema.later import LaterMutations, LaterSubscriptions
 from schema.nodes import NodeQueries
 from schema.platform.types import PlatformQueries
 from schema.workspaces.mutations import WorkspaceMutations
@@ -21,7 +21,7 @@ class Query(NodeQueries, WorkspaceQueries, FunctionQueries, BuildQueries, Platfo
 
 
 @strawberry.type(description="What can be done. Every mutation takes one input and answers a payload.")
-class Mutation(WorkspaceMutations, FunctionMutations, BuildMutations):
+class Mutation(WorkspaceMutations, FunctionMutations, BuildMutations, LaterMutations):
     """The root of mutations."""
 
 

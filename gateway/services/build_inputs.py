@@ -34,6 +34,9 @@ _RESOURCES = (
     ("memory_request", "memoryRequest", _MEMORY, "128Mi"),
 )
 
+CONTRACT_NAMESPACE = "default"
+"""What the public contract names where the caller names none."""
+
 
 def check_filename(sent: str | None) -> str:
     """The upload's own name without folders, of letters, digits, `.`, `_` and `-`; a `.py` or a `.zip`."""
@@ -96,7 +99,9 @@ def check_image_ref(value: str) -> str:
 
 
 def check_namespace(value: str, allowed: Sequence[str]) -> str:
-    """A namespace that functions may be deployed to."""
+    """A namespace that functions may be deployed to; the contract's default stands for the first of them."""
+    if value == CONTRACT_NAMESPACE and value not in allowed:
+        return allowed[0]
     if value not in allowed:
         message = f"namespace must be one of {', '.join(allowed)}; the setting FUNCTION_NAMESPACES names them."
         raise InvalidInputError(message, field="namespace")

@@ -12,7 +12,6 @@ from schema.builds.inputs import (
     given,
     to_upload,
 )
-from schema.builds.later import LaterBuildMutations
 from schema.builds.payloads import (
     DeploySpinAppPayload,
     StartBuildPayload,
@@ -23,7 +22,7 @@ from schema.functions.loaders import FunctionByIdLoader
 
 
 @strawberry.type
-class BuildMutations(LaterBuildMutations):
+class BuildMutations:
     """The mutations of builds and deployments."""
 
     @strawberry.mutation(
