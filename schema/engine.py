@@ -9,7 +9,14 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode
+from graphql import (
+    GraphQLError,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    Undefined,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
@@ -107,6 +114,7 @@ class GatewaySchema(strawberry.Schema):
             extensions=[OperationSteps],
             config=StrawberryConfig(scalar_map=SCALARS),
         )
+        _leave_out_null_defaults(self._schema)
         self.query_timeout_s = query_timeout_s
         self.documents = Documents(self._schema, introspection=introspection)
 
@@ -184,6 +192,20 @@ def make_schema(
     return GatewaySchema(
         query, mutation, subscription, introspection=introspection, query_timeout_s=query_timeout_s
     )
+
+
+def _leave_out_null_defaults(schema: GraphQLSchema) -> None:
+    """Take away the defaults that are null: to leave such an argument out means the same, and is the contract."""
+    for type_ in schema.type_map.values():
+        if isinstance(type_, GraphQLObjectType):
+            for field in type_.fields.values():
+                for argument in field.args.values():
+                    if argument.default_value is None:
+                        argument.default_value = Undefined
+        elif isinstance(type_, GraphQLInputObjectType):
+            for input_field in type_.fields.values():
+                if input_field.default_value is None:
+                    input_field.default_value = Undefined
 
 
 def _schema_of(operation: ExecutionContext) -> GatewaySchema:

@@ -1,1 +1,1 @@
-"""Builds carried to their end: who polls, what follows, who watches (builds.md). Starting them is services'."""
+"""Builds carried to their end: who polls, what follows, who watches. Starting them is services'."""

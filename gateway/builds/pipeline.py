@@ -21,6 +21,7 @@ from gateway.records.builds import (
     DeployRequest,
     DeployResult,
     DeploySpec,
+    FunctionGoneError,
 )
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord
@@ -97,12 +98,13 @@ class DeployPipeline:
     async def deploy(self, journey: Journey) -> BuildRecord | None:
         """Ask for the deploy, or for its endpoint again; done when there is one.
 
-        A builder that does not answer is raised; a deploy that it refuses fails the build.
+        A builder that does not answer is raised, and FunctionGoneError; a deploy that is refused fails the build.
         """
         build, spec = journey.build, journey.build.deploy
         if spec is None or build.image_url is None:
             error = "There is no image to deploy."
             return await self._journal.store(build, fail(build, error, self._clock()))
+        await self._require_function(build)
         name = journey.answered.app_name if journey.answered else spec.app_name
         try:
             result = await self._builder.deploy(deploy_request(spec, build.image_url, name, build.function_id))
@@ -117,6 +119,12 @@ class DeployPipeline:
         if (now - journey.answered_at).total_seconds() < ENDPOINT_TIMEOUT_S:
             return build
         return await self._journal.store(build, fail(build, _no_endpoint(result), now))
+
+    async def _require_function(self, build: BuildRecord) -> None:
+        """FunctionGoneError where the function was deleted: a deploy would bring its SpinApp back."""
+        function = await self._get_function(build.function_id or "")
+        if function is None or function.active_build_id != build.id:
+            raise FunctionGoneError
 
     async def _pack(self, build: BuildRecord) -> bytes | None:
         if build.function_id is None:

@@ -1,10 +1,10 @@
 """The Builder Service: builds, pushes, deploys; its two dialects are understood here and nowhere else.
 
 The documented service says pending, building, pushing, done and `image_url`; the running one says pending,
-running, completed and `image_uri`. Its contract and its faults: upstreams.md. What a task's error means to people
-is gateway/builds/messages.py's.
+running, completed and `image_uri`. What a task's error means to people is gateway/builds/messages.py's.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, BinaryIO
@@ -31,6 +31,8 @@ MAX_ERROR_CHARACTERS = 2000
 """Of an HTTP error's text: a crash may answer a page of it."""
 TRANSIENT = frozenset({429, 502, 503, 504})
 """Statuses of a builder that may answer later; its 500 is its word for values that it does not like."""
+TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+"""A task's id goes into a path and a key."""
 NO_APP_DIR = "/nonexistent"
 """What a push from S3 names as its directory: with an existing one, the builder would push that."""
 
@@ -95,9 +97,9 @@ class Builder:
         answer = await self._answer("POST", "/api/v1/scaffold", content=orjson.dumps(body))
         return ScaffoldResult(
             success=bool(answer.get("success")),
-            yaml_content=answer.get("yaml_content"),
-            file_path=answer.get("file_path"),
-            error=answer.get("error"),
+            yaml_content=_text(answer, "yaml_content"),
+            file_path=_text(answer, "file_path"),
+            error=_text(answer, "error"),
         )
 
     async def deploy(self, request: DeployRequest) -> DeployResult:
@@ -106,14 +108,14 @@ class Builder:
         timeout = httpx.Timeout(DEPLOY_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         answer = await self._answer("POST", "/api/v1/deploy", content=body, timeout=timeout)
         return DeployResult(
-            app_name=answer.get("app_name") or request.app_name or "",
-            namespace=answer.get("namespace") or request.namespace,
-            service_name=answer.get("service_name"),
-            service_status=str(answer.get("service_status") or "not_found"),
-            endpoint=answer.get("endpoint") or None,
+            app_name=_text(answer, "app_name") or request.app_name or "",
+            namespace=_text(answer, "namespace") or request.namespace,
+            service_name=_text(answer, "service_name"),
+            service_status=_text(answer, "service_status") or "not_found",
+            endpoint=_text(answer, "endpoint"),
             enable_autoscaling=bool(answer.get("enable_autoscaling", request.enable_autoscaling)),
             use_spot=bool(answer.get("use_spot", request.use_spot)),
-            error=answer.get("error") or None,
+            error=_text(answer, "error"),
         )
 
     async def get_task(self, workspace_id: str, task_id: str) -> BuilderTask | None:
@@ -126,7 +128,9 @@ class Builder:
     async def list_tasks(self, workspace_id: str) -> list[BuilderTask]:
         """All tasks of a workspace, read from the table by the builder, past what its replicas remember."""
         answer = await self._answer("GET", f"/api/v1/workspaces/{workspace_id}/tasks")
-        return [_to_task(task) for task in answer.get("tasks", ()) if parse_build_status(str(task.get("status")))]
+        tasks = answer.get("tasks")
+        known = [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
+        return [_to_task(task) for task in known if parse_build_status(str(task.get("status")))]
 
     async def check(self) -> None:
         """Ask whether it is there."""
@@ -186,10 +190,10 @@ def _fault(fault: Any) -> str:
 
 
 def _to_accepted(answer: Mapping[str, Any]) -> AcceptedTask:
-    task_id = answer.get("task_id")
-    if not isinstance(task_id, str) or not task_id:
+    task_id = _text(answer, "task_id")
+    if task_id is None or not TASK_ID.fullmatch(task_id):
         raise BuilderError("The Builder Service accepted the build without naming its task.")
-    return AcceptedTask(task_id=task_id, source_path=answer.get("source_s3_path") or None)
+    return AcceptedTask(task_id=task_id, source_path=_text(answer, "source_s3_path"))
 
 
 def _to_task(answer: Mapping[str, Any]) -> BuilderTask:
@@ -202,7 +206,13 @@ def _to_task(answer: Mapping[str, Any]) -> BuilderTask:
     return BuilderTask(
         task_id=str(answer.get("task_id")),
         status=status,
-        wasm_path=result.get("wasm_path") or None,
-        image_url=result.get("image_uri") or result.get("image_url") or None,
-        error=answer.get("error") or None,
+        wasm_path=_text(result, "wasm_path"),
+        image_url=_text(result, "image_uri") or _text(result, "image_url"),
+        error=_text(answer, "error"),
     )
+
+
+def _text(answer: Mapping[str, Any], name: str) -> str | None:
+    """A text that is not empty; whatever else stands there is no answer."""
+    value = answer.get(name)
+    return value if isinstance(value, str) and value else None

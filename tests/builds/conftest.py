@@ -6,7 +6,8 @@ import pytest
 import pytest_asyncio
 
 from tests.builds.script import ScriptedBuilder, scripted_builder
-from tests.builds.stage import AwsClients, Stage, aws_clients, staged
+from tests.builds.stage import Stage, staged
+from tests.builds.stores import AwsClients, aws_clients
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.records.builds import BuildRecord, BuildStatus
 from gateway.records.functions import FunctionRecord, FunctionStatus
-from tests.builds.samples import SOURCE, a_spec
+from tests.builds.samples import SOURCE
 from tests.builds.script import ScriptedBuilder
 from tests.builds.stage import Stage
 
@@ -196,21 +196,8 @@ async def test_deploy_function_when_the_function_is_deleted(
     await stage.rounds(2)
     failed = await stage.build(build.id)
     assert failed.status is BuildStatus.FAILED
-    assert "deleted" in (failed.error or "")
+    assert failed.error == "The function was deleted while it was being deployed."
+    assert script.bodies == []
     assert await stage.dynamo.functions.get(function.id) is None
     page = await stage.dynamo.deployments.list_of_function(stage.workspace_id, function.id, first=5, after=None)
     assert page.items == ()
-
-
-async def test_deploy_function_when_the_process_was_killed(stage: Stage, script: ScriptedBuilder) -> None:
-    """A build found before it was handed over is ended, never handed over; one found at DEPLOYING is deployed."""
-    lost, deploying = await stage.create_function(), await stage.create_function()
-    first = await stage.journal.create(stage.deployments._new_build(lost, a_spec()))  # noqa: SLF001  # as killed
-    second = await deployed(stage, script, deploying, rounds=2)
-    assert second.status is BuildStatus.DEPLOYING
-    stage.poller._schedules.clear()  # noqa: SLF001  # a new process knows nothing
-    await stage.poller._recover()  # noqa: SLF001  # what run() does first
-    await stage.rounds(2)
-    assert (await stage.build(first.id)).error == "was never accepted by the builder"
-    assert (await stage.build(second.id)).status is BuildStatus.DONE
-    assert len(script.forms) == 1
