@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ class IncomingHandler(http.IncomingHandler):
 FINE = 'return Response(200, {}, b"fine")'
 
 
+NO_PROGRAMS = str(Path(sys.executable).parent)
+"""A PATH without a Prometheus or Loki that the machine may have: the stand-ins are what is tested here."""
+
+
 def platform_url(platform: Platform) -> str:
     """Where the gateway of a platform is, once it is ready."""
     address = platform.await_line("Explorer").split()[-1]
@@ -41,7 +46,7 @@ def platform_url(platform: Platform) -> str:
 def python_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A platform whose functions are Python processes, with steps of 8 s at the most; its URL."""
     arguments = ("--port", "0", "--runner", "python", "--empty", "--step-timeout-s", "8")
-    platform = Platform(tmp_path_factory.mktemp("platform"), *arguments)
+    platform = Platform(tmp_path_factory.mktemp("platform"), *arguments, path=NO_PROGRAMS)
     try:
         yield platform_url(platform)
     finally:
@@ -89,14 +94,14 @@ async def test_walk_with_python_processes(python_platform: str) -> None:
 
 async def test_walk_with_webassembly(tmp_path: Path) -> None:
     """The same with a real component; after kill -9 everything is still there, and the function answers."""
-    platform = Platform(tmp_path, "--port", "0", "--empty", "--step-timeout-s", "300")
+    platform = Platform(tmp_path, "--port", "0", "--empty", "--step-timeout-s", "300", path=NO_PROGRAMS)
     try:
         walker = Walker(platform_url(platform))
         await walk(walker)
     finally:
         os.kill(platform.process.pid, signal.SIGKILL)
         platform.close()
-    platform = Platform(tmp_path, "--port", "0", "--empty")
+    platform = Platform(tmp_path, "--port", "0", "--empty", path=NO_PROGRAMS)
     try:
         walker = Walker(platform_url(platform))
         found = await walker.data(
