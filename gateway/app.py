@@ -9,8 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
@@ -18,13 +21,22 @@ from gateway.builds.carrier import BuildCarrier
 from gateway.builds.endpoints import EndpointSearch
 from gateway.builds.feed import BuildFeed
 from gateway.builds.journal import BuildJournal
+from gateway.builds.lease import Leases
+from gateway.builds.lookout import Lookout
 from gateway.builds.pipeline import DeployPipeline
 from gateway.builds.poller import MAX_ENDPOINT_INTERVAL_S, BuildPoller
+from gateway.builds.running import BuildLoops
 from gateway.records.clock import Clock, system_clock
+from gateway.services.cancellations import CancellationService
+from gateway.services.deletions import DeletionService
 from gateway.services.deployments import DeploymentService
+from gateway.services.execution_feed import ExecutionFeed
 from gateway.services.functions import FunctionService
 from gateway.services.health import HealthService
 from gateway.services.invocations import InvocationService
+from gateway.services.rollbacks import RollbackService
+from gateway.services.sources import StoredSources
+from gateway.services.spinapps import SpinApps
 from gateway.services.starts import BuildStartService
 from gateway.services.workspaces import WorkspaceService
 from gateway.settings import Settings
@@ -32,12 +44,16 @@ from gateway.upstream.builder import Builder
 from gateway.upstream.dynamo import Dynamo, open_dynamo
 from gateway.upstream.functions import Functions, open_functions
 from gateway.upstream.http import open_http_client
-from gateway.upstream.kubernetes import Kubernetes, open_kubernetes
-from gateway.upstream.loki import Loki
+from gateway.upstream.kubernetes import IN_CLUSTER_URL, Kubernetes, open_kubernetes
+from gateway.upstream.loki import Loki, LokiTail
 from gateway.upstream.prometheus import Prometheus
+from gateway.upstream.query_client import open_query_client
 from gateway.upstream.s3 import SourceBucket, open_source_bucket
+from gateway.web.errors import http_error
 from gateway.web.explorer import explorer_page, explorer_routes
+from gateway.web.former_invoke import FormerInvokeRoute, former_invoke_route
 from gateway.web.health import health_routes
+from gateway.web.invoke import InvokeMiddleware, InvokeRoute
 from schema.context import Resources
 from schema.root import build_schema
 from schema.transport.view import GraphQLView
@@ -67,8 +83,7 @@ class Builds:
 
     feed: BuildFeed
     journal: BuildJournal
-    poller: BuildPoller
-    endpoints: EndpointSearch
+    loops: BuildLoops
 
 
 class Gateway:
@@ -76,8 +91,10 @@ class Gateway:
 
     def __init__(self) -> None:
         self.view: GraphQLView | None = None
+        self.invoke_route: InvokeRoute | None = None
+        self.former_invoke_route: FormerInvokeRoute | None = None
         self.upstreams: Upstreams | None = None
-        self.poller: BuildPoller | None = None
+        self.loops: BuildLoops | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the GraphQL endpoint."""
@@ -85,14 +102,26 @@ class Gateway:
             raise RuntimeError("the application's lifespan was not entered")
         await self.view(scope, receive, send)
 
+    async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a call of a function."""
+        if self.invoke_route is None:
+            raise RuntimeError("the application's lifespan was not entered")
+        await self.invoke_route(scope, receive, send)
+
+    async def former_invoke(self, request: Request) -> Response:
+        """Serve a call of a function as the former backend did."""
+        if self.former_invoke_route is None:
+            raise RuntimeError("the application's lifespan was not entered")
+        return await self.former_invoke_route(request)
+
     async def check_dynamodb(self) -> None:
         """Ask DynamoDB for the table."""
         if self.upstreams is not None:
             await self.upstreams.dynamo.table.check()
 
     def poller_age_s(self) -> float:
-        """Seconds since the poller's last round."""
-        return self.poller.age_s if self.poller is not None else 0.0
+        """Seconds since the last sign of life of what carries builds."""
+        return self.loops.age_s if self.loops is not None else 0.0
 
 
 def create_app(
@@ -110,21 +139,23 @@ def create_app(
         async with AsyncExitStack() as stack:
             gateway.upstreams = await _open_upstreams(settings, clock, stack)
             builds = _make_builds(settings, gateway.upstreams, clock)
-            gateway.poller = builds.poller
+            gateway.loops = builds.loops
+            resources = _make_resources(settings, gateway.upstreams, builds, clock, base_url=base_url)
+            stack.push_async_callback(resources.invocations.finish)
+            gateway.invoke_route = InvokeRoute(resources.invocations, draining)
+            gateway.former_invoke_route = FormerInvokeRoute(resources.invocations, settings.max_body_bytes)
             gateway.view = GraphQLView(
                 schema,
-                _make_resources(settings, gateway.upstreams, builds, clock, base_url=base_url),
+                resources,
                 max_body_bytes=settings.max_body_bytes,
                 max_upload_bytes=settings.max_upload_bytes,
                 allowed_origins=settings.cors_origins,
                 draining=draining,
                 explorer=explorer_page if settings.explorer else None,
             )
-            async with asyncio.TaskGroup() as background:
-                tasks = [background.create_task(run()) for run in (builds.poller.run, builds.endpoints.run)]
+            loops = {"the execution feed": resources.execution_feed.run}
+            async with builds.loops.running(draining, drain_timeout_s=settings.drain_timeout_s, others=loops):
                 yield
-                for task in tasks:
-                    task.cancel()
 
     return Starlette(
         lifespan=lifespan,
@@ -132,16 +163,19 @@ def create_app(
             Route("/graphql", gateway),
             WebSocketRoute("/graphql", gateway),
             *(explorer_routes() if settings.explorer else ()),
+            former_invoke_route(gateway.former_invoke),
             *health_routes(gateway.check_dynamodb, gateway.poller_age_s, max_poller_age_s=MAX_POLLER_AGE_S),
         ],
+        exception_handlers={HTTPException: http_error},
         middleware=[
+            Middleware(InvokeMiddleware, invoke=gateway.invoke),  # in front of CORS: functions have their own
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=("GET", "POST"),
                 allow_headers=CORS_HEADERS,
                 max_age=CORS_MAX_AGE_S,
-            )
+            ),
         ],
     )
 
@@ -164,20 +198,38 @@ async def _open_upstreams(settings: Settings, clock: Clock, stack: AsyncExitStac
         region=settings.aws_region, endpoint_url=settings.s3_endpoint_url, name=settings.s3_bucket_name
     )
     functions = open_functions(
-        allowed_hosts=settings.invocation_allowed_hosts, proxy_url=settings.invocation_proxy_url
+        allowed_hosts=settings.invocation_allowed_hosts,
+        upstreams=_upstream_urls(settings),
+        proxy_url=settings.invocation_proxy_url,
     )
     enter = stack.enter_async_context
     return Upstreams(
         dynamo=await enter(dynamo),
         sources=await enter(sources),
         builder=Builder(await enter(open_http_client("builder", settings.builder_service_url))),
-        loki=Loki(await enter(open_http_client("loki", settings.loki_service_url)), clock=clock),
+        loki=Loki(await enter(open_query_client("loki", settings.loki_service_url)), clock=clock),
         prometheus=Prometheus(
-            await enter(open_http_client("prometheus", settings.prometheus_service_url)), clock=clock
+            await enter(open_query_client("prometheus", settings.prometheus_service_url)), clock=clock
         ),
         kubernetes=await enter(open_kubernetes(settings.kubernetes_api_url)),
         functions=await enter(functions),
     )
+
+
+def _upstream_urls(settings: Settings) -> list[str]:
+    """Where the systems behind the gateway are; functions are never called there."""
+    urls = (
+        IN_CLUSTER_URL,
+        settings.kubernetes_api_url,
+        settings.builder_service_url,
+        settings.loki_service_url,
+        settings.prometheus_service_url,
+        settings.aws_endpoint_url,
+        settings.dynamodb_endpoint_url,
+        settings.s3_endpoint_url,
+        settings.invocation_proxy_url,
+    )
+    return [url for url in urls if url is not None]
 
 
 def _make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Builds:
@@ -185,12 +237,20 @@ def _make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Buil
     dynamo = upstreams.dynamo
     feed = BuildFeed(dynamo.builds)
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    journal = BuildJournal(dynamo.builds, feed, owner=owner, lease_s=settings.build_lease_s, clock=clock)
+    leases = Leases(
+        dynamo.builds.leases,
+        owner=owner,
+        lease_s=settings.build_lease_s,
+        max_held_s=settings.build_timeout_s + settings.build_lease_s,
+        clock=clock,
+    )
+    journal = BuildJournal(dynamo.builds, feed, leases)
     pipeline = DeployPipeline(
         builder=upstreams.builder,
         journal=journal,
         get_function=dynamo.functions.get,
-        read_source=upstreams.sources.read_source,
+        read_source=StoredSources(dynamo, upstreams.sources).read,
+        delete_spinapp=upstreams.kubernetes.delete_spinapp,
         registry_url=settings.registry_url,
         clock=clock,
     )
@@ -198,13 +258,14 @@ def _make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Buil
         builds=dynamo.builds,
         builder=upstreams.builder,
         journal=journal,
+        leases=leases,
         pipeline=pipeline,
         timeout_s=settings.build_timeout_s,
         clock=clock,
     )
     poller = BuildPoller(
         carrier,
-        feed,
+        leases,
         interval_s=settings.build_poll_interval_s,
         concurrency=settings.build_poll_concurrency,
     )
@@ -212,9 +273,12 @@ def _make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Buil
         builder=upstreams.builder,
         deployments=dynamo.deployments,
         get_function=dynamo.functions.get,
+        delete_spinapp=upstreams.kubernetes.delete_spinapp,
         interval_s=min(settings.build_poll_interval_s, MAX_ENDPOINT_INTERVAL_S),
     )
-    return Builds(feed=feed, journal=journal, poller=poller, endpoints=endpoints)
+    lookout = Lookout(dynamo.builds, leases, poller, feed)
+    loops = BuildLoops(poller=poller, lookout=lookout, leases=leases, endpoints=endpoints)
+    return Builds(feed=feed, journal=journal, loops=loops)
 
 
 def _make_resources(
@@ -223,13 +287,9 @@ def _make_resources(
     """Make the services, and name what resolvers may use."""
     dynamo, sources = upstreams.dynamo, upstreams.sources
     functions = FunctionService(
-        dynamo,
-        sources,
-        upstreams.kubernetes,
-        upstreams.functions,
-        clock,
-        max_code_bytes=settings.max_code_bytes,
+        dynamo, sources, upstreams.functions, clock, max_code_bytes=settings.max_code_bytes
     )
+    spinapps = SpinApps(upstreams.kubernetes, settings.function_namespaces)
     checks = {
         "dynamodb": dynamo.table.check,
         "s3": sources.check,
@@ -240,18 +300,20 @@ def _make_resources(
     }
     return Resources(
         dynamo=dynamo,
-        sources=sources,
+        sources=StoredSources(dynamo, sources),
         loki=upstreams.loki,
+        tails=LokiTail(settings.loki_service_url, clock=clock),
         prometheus=upstreams.prometheus,
-        workspaces=WorkspaceService(dynamo, sources, functions, clock),
+        workspaces=WorkspaceService(dynamo, clock),
         functions=functions,
+        deletions=DeletionService(dynamo, sources, spinapps, builds.journal, clock),
         invocations=InvocationService(dynamo, upstreams.functions, clock),
         starts=BuildStartService(
             dynamo=dynamo,
             sources=sources,
             builder=upstreams.builder,
             journal=builds.journal,
-            poller=builds.poller,
+            poller=builds.loops.poller,
             clock=clock,
             registry_url=settings.registry_url,
             max_upload_bytes=settings.max_upload_bytes,
@@ -260,13 +322,22 @@ def _make_resources(
             dynamo=dynamo,
             builder=upstreams.builder,
             journal=builds.journal,
-            poller=builds.poller,
-            endpoints=builds.endpoints,
+            poller=builds.loops.poller,
+            endpoints=builds.loops.endpoints,
+            find_spinapp=spinapps.find,
+            delete_spinapp=upstreams.kubernetes.delete_spinapp,
             clock=clock,
             namespaces=settings.function_namespaces,
             registry_url=settings.registry_url,
         ),
+        rollbacks=RollbackService(
+            dynamo, builds.journal, builds.loops.poller, clock, namespaces=settings.function_namespaces
+        ),
+        cancellations=CancellationService(
+            dynamo, builds.journal, clock, delete_spinapp=upstreams.kubernetes.delete_spinapp
+        ),
         health=HealthService(checks),
         feed=builds.feed,
+        execution_feed=ExecutionFeed(dynamo.execution_logs, clock),
         base_url=base_url,
     )

@@ -1,9 +1,10 @@
-"""The command line: `blue-gateway serve | local | migrate | schema`."""
+"""The command line: `blue-gateway serve | local | migrate | doctor | schema`."""
 
 import argparse
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Sequence
 
 from gateway import __version__
@@ -17,13 +18,22 @@ USAGE_ERROR = 2
 """What shells and argparse use for a wrong call; here also for wrong settings."""
 
 
+SOMETHING_IS_WRONG = 1
+"""The command ran, and what it answers asks for something to be done."""
+
+
+DEFAULT_ROWS_PER_S = 500
+"""Of `migrate`: about an eighth of what a new on-demand table takes, so that running gateways keep theirs."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and answer the process's exit code; what was called wrongly is one line on stderr."""
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
     except (SettingsError, GatewayError) as error:
-        print(f"blue-gateway: {error}", file=sys.stderr)  # noqa: T201  # the command line talks to its user
+        cause = f" ({error.__cause__})" if isinstance(error, GatewayError) and error.__cause__ else ""
+        print(f"blue-gateway: {error}{cause}", file=sys.stderr)  # noqa: T201  # the command line talks to its user
         return USAGE_ERROR
     return code
 
@@ -40,25 +50,59 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--host", default="127.0.0.1", help="address of the gateway (default: %(default)s)")
     local.add_argument("--port", type=int, default=8000, help="port of the gateway (default: %(default)s)")
     local.add_argument("--data-dir", default=".blue", help="folder for what is kept (default: %(default)s)")
-    local.add_argument("--runner", choices=["wasm", "python"], default="wasm", help="how functions run")
     local.add_argument(
-        "--step-timeout-s", type=float, default=60, help="seconds for a step of a build (default: %(default)s)"
+        "--runner",
+        choices=["wasm", "python"],
+        default="wasm",
+        help="how functions run; python is quicker to build and no sandbox (default: %(default)s)",
+    )
+    local.add_argument(
+        "--step-timeout-s", type=seconds, default=60, help="seconds for a step of a build (default: %(default)s)"
     )
     local.add_argument("--empty", action="store_true", help="make no sample workspace")
     for system in ("loki", "prometheus", "builder"):
         local.add_argument(f"--{system}-url", help=f"use this {system} instead of a stand-in")
     local.set_defaults(run=_local)
 
-    migrate = commands.add_parser("migrate", help="create what is missing of the table and the bucket")
+    migrate = commands.add_parser(
+        "migrate",
+        help="prepare the table and the bucket, and bring the rows that exist into the gateway's lists",
+        description="Can be run again at any time, beside running gateways. Exit code 1: something is left to do.",
+    )
+    migrate.add_argument("--dry-run", action="store_true", help="change nothing; say what would be changed")
+    migrate.add_argument(
+        "--rate",
+        type=float,
+        default=DEFAULT_ROWS_PER_S,
+        metavar="ROWS",
+        help="rows written a second at most, ten times as many read; 0 for no limit (default: %(default)s)",
+    )
     migrate.set_defaults(run=_migrate)
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="check every system and permission that the gateway needs",
+        description="Exit code 1: something is wrong. It writes, and removes, a row and an object of its own.",
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(run=_doctor)
 
     schema = commands.add_parser("schema", help="print the GraphQL schema")
     schema.set_defaults(run=_schema)
     return parser
 
 
+def seconds(text: str) -> float:
+    """A time above 0; argparse names this function where the text is none."""
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
 def _serve(_: argparse.Namespace) -> int:
     from gateway import app, server  # each command loads what it needs: `schema` needs no network
+    from gateway.services.migrate import check_prepared
 
     settings = load_settings()
     configure_logging(settings.log_level)
@@ -68,6 +112,7 @@ def _serve(_: argparse.Namespace) -> int:
         raise SettingsError(str(error)) from error
     logger.info("gateway %s, environment %s", __version__, settings.environment)
     draining = asyncio.Event()
+    asyncio.run(check_prepared(settings))
     served = app.create_app(settings, base_url=settings.public_url or server.url_of(listener), draining=draining)
     server.run(
         served,
@@ -85,14 +130,35 @@ def _local(arguments: argparse.Namespace) -> int:
     return run_local(arguments)
 
 
-def _migrate(_: argparse.Namespace) -> int:
-    from gateway.services.migrate import prepare_table
+def _migrate(arguments: argparse.Namespace) -> int:
+    from gateway.services.migrate import describe, migrate
 
+    if arguments.rate < 0:
+        raise SettingsError("--rate: rows a second can't be negative")
     settings = load_settings()
     configure_logging(settings.log_level)
-    done = asyncio.run(prepare_table(settings))
-    print("\n".join(done) or "nothing to do")  # noqa: T201  # the command's answer
-    return 0
+    started = time.monotonic()
+
+    def report(line: str) -> None:
+        print(f"{time.monotonic() - started:6.0f} s  {line}", file=sys.stderr, flush=True)  # noqa: T201  # the same
+
+    done = asyncio.run(
+        migrate(settings, rows_per_s=arguments.rate or None, dry_run=arguments.dry_run, report=report)
+    )
+    print("\n".join(describe(done, dry_run=arguments.dry_run)))  # noqa: T201  # the command's answer
+    return SOMETHING_IS_WRONG if done.problems else 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from gateway.records.health import Verdict
+    from gateway.services.doctor import examine
+    from gateway.services.findings import as_json, as_table
+
+    settings = load_settings()
+    logging.disable()  # the findings say it
+    findings = asyncio.run(examine(settings))
+    print(as_json(findings) if arguments.json else as_table(findings))  # noqa: T201  # the command's answer
+    return SOMETHING_IS_WRONG if any(finding.verdict is Verdict.WRONG for finding in findings) else 0
 
 
 def _schema(_: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ GatewayError                        INTERNAL_SERVER_ERROR
 ├── InvalidInputError               VALIDATION_ERROR
 ├── NotFoundError                   NOT_FOUND
 ├── ConflictError                   CONFLICT
-├── UnsupportedError                NOT_IMPLEMENTED
 ├── NotDeployedError                NOT_DEPLOYED
 ├── FunctionDisabledError           FUNCTION_DISABLED
 ├── PayloadTooLargeError            PAYLOAD_TOO_LARGE
@@ -77,12 +76,6 @@ class ConflictError(GatewayError):
     """The state of the object forbids the operation; `details` names what stands in the way."""
 
     code = "CONFLICT"
-
-
-class UnsupportedError(GatewayError):
-    """The field is part of the contract, but this version does not serve it yet."""
-
-    code = "NOT_IMPLEMENTED"
 
 
 class NotDeployedError(GatewayError):

@@ -5,13 +5,19 @@ carries over. Lists are comma-separated or JSON.
 """
 
 import json
+import re
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.records.hosts import HostPattern
+
 BODY_OVERHEAD_BYTES = 256 * 1024
 """Of a request besides the source it carries: the document, and the other variables."""
+
+_ORIGIN = re.compile(r"https?://[^/\s?#@]+")
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 StringList = Annotated[tuple[str, ...], NoDecode]
 
@@ -44,8 +50,14 @@ class Settings(BaseSettings):
     )
     aws_endpoint_url_dynamodb: str | None = Field(None, description="The same, for DynamoDB alone.")
     aws_endpoint_url_s3: str | None = Field(None, description="The same, for S3 alone.")
-    dynamodb_table_name: str = Field("sfbank-blue-FaaSData", description="The table.")
-    s3_bucket_name: str = Field("sfbank-blue-functions-code-bucket", description="The bucket.")
+    dynamodb_table_name: str = Field(
+        "sfbank-blue-FaaSData", pattern=r"^[A-Za-z0-9_.-]{3,255}$", description="The table."
+    )
+    s3_bucket_name: str = Field(
+        "sfbank-blue-functions-code-bucket",
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="The bucket.",
+    )
 
     builder_service_url: str = Field("http://localhost:8001", description="Base URL of the Builder Service.")
     loki_service_url: str = Field("http://localhost:3100", description="Base URL of Loki.")
@@ -87,7 +99,7 @@ class Settings(BaseSettings):
     build_lease_s: float = Field(
         15,
         ge=5,
-        description="Seconds for which a replica owns a build; another takes over when it has passed.",
+        description="Seconds for which a replica owns a build unless it renews; 2 s later (clocks differ) another takes over.",
     )
     drain_timeout_s: float = Field(
         20, ge=0, description="Seconds a stopping replica waits for requests under way."
@@ -132,6 +144,29 @@ class Settings(BaseSettings):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
 
+    @field_validator("invocation_allowed_hosts")
+    @classmethod
+    def _known_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            HostPattern.parse(pattern)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _known_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin such as https://console.example.com")
+        return value
+
+    @field_validator("function_namespaces")
+    @classmethod
+    def _known_namespaces(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for namespace in value:
+            if not _DNS_LABEL.fullmatch(namespace):
+                raise ValueError(f"{namespace!r} is no name of a Kubernetes namespace")
+        return value
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, value: str) -> str:
@@ -171,4 +206,5 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"][:1]).upper() or "settings"
         reason = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{name}: {reason} (got {first['input']!r})") from error
+        shown = "" if name.endswith("_URL") else f" (got {first['input']!r})"  # a URL may hold credentials
+        raise SettingsError(f"{name}: {reason}{shown}") from error

@@ -13,18 +13,24 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import strawberry
 from aiodataloader import DataLoader
 
+from schema.executor import Plans
+
 if TYPE_CHECKING:
     from gateway.builds.feed import BuildFeed
+    from gateway.services.cancellations import CancellationService
+    from gateway.services.deletions import DeletionService
     from gateway.services.deployments import DeploymentService
+    from gateway.services.execution_feed import ExecutionFeed
     from gateway.services.functions import FunctionService
     from gateway.services.health import HealthService
     from gateway.services.invocations import InvocationService
+    from gateway.services.rollbacks import RollbackService
+    from gateway.services.sources import StoredSources
     from gateway.services.starts import BuildStartService
     from gateway.services.workspaces import WorkspaceService
     from gateway.upstream.dynamo import Dynamo
-    from gateway.upstream.loki import Loki
+    from gateway.upstream.loki import Loki, LokiTail
     from gateway.upstream.prometheus import Prometheus
-    from gateway.upstream.s3 import SourceBucket
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -36,16 +42,21 @@ class Resources:
     """The parts of the gateway that resolvers use; made once, by the composition root."""
 
     dynamo: "Dynamo"
-    sources: "SourceBucket"
+    sources: "StoredSources"
     loki: "Loki"
+    tails: "LokiTail"
     prometheus: "Prometheus"
     workspaces: "WorkspaceService"
     functions: "FunctionService"
+    deletions: "DeletionService"
     invocations: "InvocationService"
     starts: "BuildStartService"
     deployments: "DeploymentService"
+    rollbacks: "RollbackService"
+    cancellations: "CancellationService"
     health: "HealthService"
     feed: "BuildFeed"
+    execution_feed: "ExecutionFeed"
     base_url: str
     """Where people outside reach this gateway, without a trailing slash."""
 
@@ -55,6 +66,8 @@ class Context:
     """One operation's context."""
 
     resources: Resources
+    plans: Plans | None = None
+    """How the operation's document reads plain columns; set once it is prepared."""
     _loaders: dict[type["Loader[Any, Any]"], "Loader[Any, Any]"] = field(default_factory=dict)
 
     def loader(self, cls: type[LoaderT]) -> LoaderT:

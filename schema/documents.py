@@ -4,7 +4,7 @@ Only valid documents are kept, so that the cache holds what clients work with an
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -15,6 +15,8 @@ from graphql import (
     GraphQLInputType,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
+    OverlappingFieldsCanBeMergedRule,
+    ValidationContext,
     ValueNode,
     ValuesOfCorrectTypeRule,
     VisitorAction,
@@ -26,13 +28,32 @@ from graphql.utilities import validate_input_literal
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.errors import GRAPHQL_VALIDATION_FAILED, VALIDATION_ERROR, coded, literal_field
+from schema.errors import (
+    GRAPHQL_VALIDATION_FAILED,
+    QUERY_TOO_COMPLEX,
+    VALIDATION_ERROR,
+    coded,
+    literal_field,
+)
+from schema.executor import Plans
 from schema.limits import MAX_COST, MAX_TOKENS, OperationMeasure, check_size, measure, too_complex
 
 MAX_CACHED_CHARACTERS = 250_000
 """Of all documents together. A tree takes 100 to 280 bytes a character: 70 MB at worst, a few in practice."""
 MAX_VALIDATION_ERRORS = 20
 """Enough to mend a query by; finding more costs time."""
+MAX_COMPARISONS = 20_000
+"""Steps of the rule that fields of one name agree: quadratic in repetitions, of which real pages have none."""
+ABORTED = "Validation aborted."
+"""What graphql-core says when those are used up."""
+
+
+class MergeableFieldsRule(OverlappingFieldsCanBeMergedRule):
+    """The rule on fields of one name of the specification, within less: graphql-core's own budget is 3 s."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = MAX_COMPARISONS
 
 
 class ArgumentValuesRule(ValuesOfCorrectTypeRule):
@@ -50,6 +71,12 @@ class ArgumentValuesRule(ValuesOfCorrectTypeRule):
         return SKIP
 
 
+_OWN_RULES: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
+    OverlappingFieldsCanBeMergedRule: MergeableFieldsRule,
+    ValuesOfCorrectTypeRule: ArgumentValuesRule,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
     """A document with all that is known of it before it is run."""
@@ -57,6 +84,7 @@ class PreparedDocument:
     node: DocumentNode
     measures: dict[str | None, OperationMeasure]
     errors: tuple[GraphQLError, ...] = ()
+    plans: Plans = field(default_factory=Plans)
 
     def check(
         self, operation_name: str | None, variables: dict[str, Any] | None
@@ -77,9 +105,7 @@ class Documents:
     def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
         self._schema = schema
         self._suggestions = introspection
-        rules: list[type[ASTValidationRule]] = [
-            ArgumentValuesRule if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules
-        ]
+        rules: list[type[ASTValidationRule]] = [_OWN_RULES.get(rule, rule) for rule in specified_rules]
         rules += [MaybeNullValidationRule, OneOfInputValidationRule]
         if not introspection:
             rules.append(NoSchemaIntrospectionCustomRule)
@@ -117,7 +143,7 @@ class Documents:
             return PreparedDocument(node, {}, (error,))
         errors = [error for measured in measures.values() for error in check_size(measured)]
         errors = errors or [
-            error if error.extensions else coded(error, GRAPHQL_VALIDATION_FAILED)
+            _coded(error)
             for error in validate(
                 self._schema,
                 node,
@@ -138,3 +164,12 @@ class Documents:
         while self._characters > MAX_CACHED_CHARACTERS:
             oldest, _ = self._prepared.popitem(last=False)
             self._characters -= len(oldest)
+
+
+def _coded(error: GraphQLError) -> GraphQLError:
+    if error.message == ABORTED:
+        message = (
+            f"The operation repeats fields too often: comparing them takes more than {MAX_COMPARISONS} steps."
+        )
+        return coded(GraphQLError(message), QUERY_TOO_COMPLEX)
+    return error if error.extensions else coded(error, GRAPHQL_VALIDATION_FAILED)

@@ -29,7 +29,9 @@ from gateway.errors import OperationTimeoutError
 from gateway.telemetry import UpstreamCall, recording_calls
 from schema.documents import Documents, PreparedDocument
 from schema.errors import BAD_REQUEST, coded, translate_errors
+from schema.executor import PlanningExecutor
 from schema.limits import MAX_COST, MAX_DOCUMENT_CHARACTERS, MAX_TOKENS, too_complex
+from schema.open_subscriptions import MAX_SUBSCRIPTIONS, OpenSubscriptions
 from schema.scalars import SCALARS
 
 QUERY_TIMEOUT_S = 30.0
@@ -65,6 +67,8 @@ class OperationSteps(SchemaExtension):
             if self._prepared is None:
                 self._prepared = _schema_of(operation).documents.prepare(operation.query or "", document)
             errors, self._cost = self._prepared.check(operation.operation_name, operation.variables)
+            if operation.context is not None:
+                operation.context.plans = self._prepared.plans
             if not errors and _is_ambiguous(operation):
                 errors = [coded(GraphQLError("operationName has to say which operation to run."), BAD_REQUEST)]
             operation.pre_execution_errors = errors
@@ -106,16 +110,19 @@ class GatewaySchema(strawberry.Schema):
         *,
         introspection: bool,
         query_timeout_s: float,
+        max_subscriptions: int,
     ) -> None:
         super().__init__(
             query=query,
             mutation=mutation,
             subscription=subscription,
             extensions=[OperationSteps],
+            execution_context_class=PlanningExecutor,
             config=StrawberryConfig(scalar_map=SCALARS),
         )
         _leave_out_null_defaults(self._schema)
         self.query_timeout_s = query_timeout_s
+        self.subscriptions = OpenSubscriptions(max_subscriptions)
         self.documents = Documents(self._schema, introspection=introspection)
 
     def process_errors(
@@ -169,7 +176,7 @@ class GatewaySchema(strawberry.Schema):
         """Run one operation with a context of its own; subscriptions give many results, others one."""
         if refused := _refuse_long(query):
             return _only(refused)
-        return await super().stream(
+        results = await super().stream(
             query,
             variable_values=variable_values,
             context_value=context_value.for_operation() if context_value is not None else None,
@@ -178,6 +185,8 @@ class GatewaySchema(strawberry.Schema):
             operation_extensions=operation_extensions,
             allowed_operation_types=allowed_operation_types,
         )
+        is_subscription = self.operation_type(query, operation_name) is OperationType.SUBSCRIPTION
+        return self.subscriptions.counted(results) if is_subscription else results
 
 
 def make_schema(
@@ -187,10 +196,16 @@ def make_schema(
     *,
     introspection: bool = True,
     query_timeout_s: float = QUERY_TIMEOUT_S,
+    max_subscriptions: int = MAX_SUBSCRIPTIONS,
 ) -> GatewaySchema:
     """Make the schema of these root types with the gateway's scalars, limits, caches and errors."""
     return GatewaySchema(
-        query, mutation, subscription, introspection=introspection, query_timeout_s=query_timeout_s
+        query,
+        mutation,
+        subscription,
+        introspection=introspection,
+        query_timeout_s=query_timeout_s,
+        max_subscriptions=max_subscriptions,
     )
 
 

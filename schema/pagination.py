@@ -29,7 +29,8 @@ class PageInfo:
     has_previous_page: bool = strawberry.field(description="Whether items precede this page.")
     start_cursor: str | None = strawberry.field(description="The cursor of the first item, null on an empty page.")
     end_cursor: str | None = strawberry.field(
-        description="The cursor of the last item: pass it as `after` to get the next page."
+        description="The cursor of the last item: pass it as `after` to get the next page. Where a filter matches "
+        "little, a page may have fewer items than asked for, even none, and a next page: this leads there."
     )
 
 
@@ -61,7 +62,7 @@ class Connection(Generic[Node]):
                 has_next_page=page.has_next,
                 has_previous_page=page.has_previous,
                 start_cursor=cursors[0] if cursors else None,
-                end_cursor=cursors[-1] if cursors else None,
+                end_cursor=None if page.end is None else encode_cursor(kind, page.end),
             ),
         )
 

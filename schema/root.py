@@ -6,9 +6,10 @@ from schema.builds.mutations import BuildMutations
 from schema.builds.queries import BuildQueries
 from schema.builds.subscriptions import BuildSubscriptions
 from schema.engine import GatewaySchema, make_schema
+from schema.execution_logs.subscriptions import ExecutionLogSubscriptions
 from schema.functions.mutations import FunctionMutations
 from schema.functions.queries import FunctionQueries
-from schema.later import LaterMutations, LaterSubscriptions
+from schema.logs.subscriptions import LogSubscriptions
 from schema.nodes import NodeQueries
 from schema.platform.types import PlatformQueries
 from schema.workspaces.mutations import WorkspaceMutations
@@ -21,12 +22,12 @@ class Query(NodeQueries, WorkspaceQueries, FunctionQueries, BuildQueries, Platfo
 
 
 @strawberry.type(description="What can be done. Every mutation takes one input and answers a payload.")
-class Mutation(WorkspaceMutations, FunctionMutations, BuildMutations, LaterMutations):
+class Mutation(WorkspaceMutations, FunctionMutations, BuildMutations):
     """The root of mutations."""
 
 
 @strawberry.type(description="What can be followed live.")
-class Subscription(BuildSubscriptions, LaterSubscriptions):
+class Subscription(BuildSubscriptions, ExecutionLogSubscriptions, LogSubscriptions):
     """The root of subscriptions."""
 
 

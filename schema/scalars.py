@@ -7,6 +7,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import NewType
 
 from graphql import GraphQLError
@@ -14,11 +15,17 @@ from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition, scalar
 
 from gateway.records.clock import KST
+from schema.json_literals import parse_json_literal
 
 Base64Bytes = NewType("Base64Bytes", bytes)
 """Bytes that travel as Base64 text."""
 
 
+MAX_REMEMBERED_TIMES = 16_384
+"""What pages show is asked for again and again, every few seconds; about 4 MB."""
+
+
+@lru_cache(maxsize=MAX_REMEMBERED_TIMES)
 def serialize_datetime(value: datetime) -> str:
     """ISO 8601 in +09:00, with a fraction only where there is one."""
     return value.astimezone(KST).isoformat()
@@ -32,6 +39,10 @@ def parse_datetime(value: object) -> datetime:
         raise GraphQLError(f"{value!r} is not an ISO 8601 time such as 2025-12-07T12:00:00+09:00.") from error
     if parsed.tzinfo is None:
         raise GraphQLError(f"{value!r} has no offset; add one such as +09:00, or Z for UTC.")
+    try:
+        parsed.astimezone(KST)  # as it is stored: the first and the last day of the calendar have no place there
+    except OverflowError as error:
+        raise GraphQLError(f"{value!r} is outside the years 1 to 9999.") from error
     return parsed
 
 
@@ -64,6 +75,7 @@ SCALARS: Mapping[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=lambda value: value,
         parse_value=lambda value: value,
+        parse_literal=parse_json_literal,
     ),
     Base64Bytes: scalar(
         name="Base64",

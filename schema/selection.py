@@ -1,10 +1,19 @@
 """What an operation selects below a field, so that no more is read than was asked for."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, InlineFragmentNode, SelectionSetNode
-from graphql.execution.values import get_directive_values
-from graphql.type import GraphQLIncludeDirective, GraphQLSkipDirective
+from graphql import (
+    BooleanValueNode,
+    DirectiveNode,
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLResolveInfo,
+    InlineFragmentNode,
+    SelectionNode,
+    SelectionSetNode,
+    VariableNode,
+)
 
 from schema.context import Context, Info
 
@@ -41,9 +50,18 @@ def _fields(info: GraphQLResolveInfo[Context], selections: SelectionSetNode | No
                 yield from _fields(info, info.fragments[node.name.value].selection_set)
 
 
-def _is_included(info: GraphQLResolveInfo[Context], node: object) -> bool:
-    if not getattr(node, "directives", ()):
-        return True
-    skip = get_directive_values(GraphQLSkipDirective, node, info.variable_values)  # type: ignore[arg-type]  # a node with directives
-    include = get_directive_values(GraphQLIncludeDirective, node, info.variable_values)  # type: ignore[arg-type]  # the same
-    return not (skip and skip["if"]) and (include is None or include["if"])
+def _is_included(info: GraphQLResolveInfo[Context], node: SelectionNode) -> bool:
+    return all(
+        _condition(info, directive) is (directive.name.value == "include")
+        for directive in node.directives or ()
+        if directive.name.value in {"include", "skip"}
+    )
+
+
+def _condition(info: GraphQLResolveInfo[Context], directive: DirectiveNode) -> bool:
+    """The `if` of a directive; the document is valid, so that it is there and a Boolean."""
+    (argument,) = directive.arguments or ()
+    if isinstance(argument.value, VariableNode):
+        variables: Any = info.variable_values  # Strawberry hands resolvers a plain dict, defaults included
+        return bool(variables[argument.value.name.value])
+    return isinstance(argument.value, BooleanValueNode) and argument.value.value

@@ -42,7 +42,7 @@ async def opened_dynamo(aws_url: str, clock: Callable[[], datetime] = system_clo
     settings = await prepared_settings(aws_url)
     async with open_dynamo(
         region=settings.aws_region,
-        endpoint_url=aws_url,
+        endpoint_url=settings.dynamodb_endpoint_url,
         table_name=settings.dynamodb_table_name,
         log_retention_days=30,
         clock=clock,

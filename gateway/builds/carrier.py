@@ -1,7 +1,8 @@
 """One step of one build: whatever is next for it, up to what is stored. When it is due is poller.py's."""
 
 from gateway.builds.journal import BuildJournal
-from gateway.builds.messages import name_duration
+from gateway.builds.lease import Leases
+from gateway.builds.messages import explain_timeout
 from gateway.builds.pipeline import DeployPipeline, Journey
 from gateway.builds.states import fail, is_overdue, merge, observe
 from gateway.records.builds import BuilderTask, BuildRecord, BuildStatus, FunctionGoneError
@@ -22,6 +23,7 @@ class BuildCarrier:
         builds: BuildTable,
         builder: Builder,
         journal: BuildJournal,
+        leases: Leases,
         pipeline: DeployPipeline,
         timeout_s: float,
         clock: Clock,
@@ -29,16 +31,17 @@ class BuildCarrier:
         self._builds = builds
         self._builder = builder
         self._journal = journal
+        self._leases = leases
         self._pipeline = pipeline
         self._timeout_s = timeout_s
         self._clock = clock
 
-    async def list_unfinished(self) -> list[BuildRecord]:
-        """The builds that somebody has to carry on."""
-        return await self._builds.list_unfinished()
-
     async def carry(self, journey: Journey) -> BuildRecord | None:
-        """Take the next step and answer the build as it is stored then; None where it was deleted."""
+        """Take the next step and answer the build as it is stored then; None where it was deleted.
+
+        LeaseLostError where another replica carries it by now.
+        """
+        await self._leases.ensure(journey.build.id)
         try:
             return await self._carry(journey)
         except FunctionGoneError:
@@ -47,7 +50,8 @@ class BuildCarrier:
     async def _carry(self, journey: Journey) -> BuildRecord | None:
         build = journey.build
         if is_overdue(build, self._clock(), self._timeout_s):
-            return await self._fail(build, f"timed out after {name_duration(self._timeout_s)}")
+            pushing = build.status is BuildStatus.PUSHING
+            return await self._fail(build, explain_timeout(self._timeout_s, pushing=pushing))
         if build.status is BuildStatus.DEPLOYING:
             return await self._pipeline.deploy(journey)
         if build.builder_task_id is not None:

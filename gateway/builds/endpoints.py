@@ -1,9 +1,12 @@
-"""The search for the endpoint of what was deployed without a build: asked again in the background, then stored."""
+"""After a deploy without a build: its endpoint is asked for again in the background until it is there, and stored;
+then the SpinApp goes in whose place it is.
+"""
 
 import asyncio
 import logging
 from dataclasses import replace
 
+from gateway.builds.deploys import DeleteSpinApp, delete_leniently
 from gateway.builds.pipeline import ENDPOINT_TIMEOUT_S, GetFunction
 from gateway.errors import GatewayError
 from gateway.records.builds import DeploymentRecord, DeployRequest
@@ -17,17 +20,26 @@ class EndpointSearch:
     """Finds endpoints that /deploy did not answer at once; `run` does the work of what `start` was given."""
 
     def __init__(
-        self, *, builder: Builder, deployments: DeploymentTable, get_function: GetFunction, interval_s: float
+        self,
+        *,
+        builder: Builder,
+        deployments: DeploymentTable,
+        get_function: GetFunction,
+        delete_spinapp: DeleteSpinApp,
+        interval_s: float,
     ) -> None:
         self._builder = builder
         self._deployments = deployments
         self._get_function = get_function
+        self._delete_spinapp = delete_spinapp
         self._interval_s = interval_s
         self._wanted: asyncio.Queue[tuple[DeployRequest, DeploymentRecord]] = asyncio.Queue()
 
     def start(self, request: DeployRequest, deployment: DeploymentRecord) -> None:
-        """Seek the endpoint of a stored deployment; `request` names the app as the builder answered it."""
-        self._wanted.put_nowait((request, deployment))
+        """Finish a deployment that lacks something; `request` names the app as the builder answered it."""
+        moved = deployment.deploy is not None and deployment.deploy.former is not None
+        if deployment.endpoint is None or moved:
+            self._wanted.put_nowait((request, deployment))
 
     async def run(self) -> None:
         """Search until cancelled."""
@@ -55,11 +67,17 @@ class EndpointSearch:
             function = await self._get_function(function_id)
             if function is None or function.active_build_id or function.current_deployment_id != deployment.id:
                 return True
-            result = await self._builder.deploy(request)
-            if result.endpoint is None:
-                return False
-            found = replace(deployment, endpoint=result.endpoint, service_status=result.service_status)
-            await self._deployments.set_endpoint(found, workspace_id, function_id)
+            if deployment.endpoint is None:
+                result = await self._builder.deploy(request)
+                if await self._get_function(function_id) is None:  # deleted while the builder was at it
+                    await self._delete_spinapp(result.namespace, result.app_name)
+                    return True
+                if result.endpoint is None:
+                    return False
+                found = replace(deployment, endpoint=result.endpoint, service_status=result.service_status)
+                await self._deployments.set_endpoint(found, workspace_id, function_id)
+            if deployment.deploy is not None and deployment.deploy.former is not None:
+                await delete_leniently(self._delete_spinapp, deployment.deploy.former)
         except GatewayError as error:
             logger.warning("the endpoint of %s: %s", deployment.id, error)
             return False

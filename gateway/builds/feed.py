@@ -1,11 +1,13 @@
 """The fan-out of builds to whoever watches: one publish, any number of watchers, no task or timer for any of them.
 
 A watcher gets what is stored, then one event for each change, in order. Of what it has not taken yet only the
-newest state of each build is kept: the changes in between are rebuilt from the build's steps (events.py).
+newest state of each build is kept: the changes in between are rebuilt from the build's steps (events.py). Changes
+that other replicas make are published here by lookout.py.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -15,6 +17,9 @@ from gateway.records.builds import BuildEventRecord, BuildRecord
 
 W = TypeVar("W")
 
+MAX_REMEMBERED_ENDS = 10_000
+"""Ends that are known to have been published; the index of unfinished builds lags by seconds, not by thousands."""
+
 
 class BuildReader(Protocol):
     """Where the stored state comes from."""
@@ -22,15 +27,15 @@ class BuildReader(Protocol):
     async def get(self, build_id: str) -> BuildRecord | None:
         """A build as it is stored now."""
 
-    async def list_unfinished(self) -> list[BuildRecord]:
-        """All builds that are not finished."""
+    async def list_unfinished(self, workspace_id: str | None = None) -> list[BuildRecord]:
+        """The builds of a workspace that are not finished."""
 
 
 class BuildWatcher:
     """The events of one build, from what is stored on; it ends after the final one. NotFoundError without one."""
 
-    def __init__(self, builds: BuildReader, build_id: str, after: int | None) -> None:
-        self._builds = builds
+    def __init__(self, feed: "BuildFeed", build_id: str, after: int | None) -> None:
+        self._feed = feed
         self._build_id = build_id
         self._seen = after
         self._newest: BuildRecord | None = None
@@ -71,7 +76,7 @@ class BuildWatcher:
 
     async def _first_state(self) -> BuildRecord:
         if not self._read:
-            stored = await self._builds.get(self._build_id)
+            stored = await self._feed.read(self._build_id)
             if stored is None:
                 raise NotFoundError(f"There is no build {self._build_id}.", field="id")
             self._read = True
@@ -84,10 +89,10 @@ class BuildWatcher:
 class WorkspaceWatcher:
     """The events of all builds of a workspace: those that are not finished as they are now, then every change."""
 
-    def __init__(self, builds: BuildReader, workspace_id: str, unfinished: Iterable[BuildRecord]) -> None:
-        self._builds = builds
+    def __init__(self, feed: "BuildFeed", workspace_id: str) -> None:
+        self._feed = feed
         self._workspace_id = workspace_id
-        self._newest = {build.id: build for build in unfinished if build.workspace_id == workspace_id}
+        self._newest = {id_: build for id_, build in feed.unfinished.items() if build.workspace_id == workspace_id}
         self._seen = {build.id: build.sequence - 1 for build in self._newest.values()}
         self._read = False
         self._changed = asyncio.Event()
@@ -104,10 +109,10 @@ class WorkspaceWatcher:
 
     async def __anext__(self) -> BuildEventRecord:
         if not self._read:
-            for build in await self._builds.list_unfinished():
-                if build.workspace_id == self._workspace_id and build.id not in self._newest:
-                    self._seen[build.id] = build.sequence - 1
-                    self.offer(build)
+            for build in await self._feed.list_unfinished(self._workspace_id):
+                if build.id in self._newest or not self._feed.has_ended(build.id):
+                    self._seen.setdefault(build.id, build.sequence - 1)
+                    self._feed.publish(build)  # to this watcher too; from now on its end is looked for
             self._read = True
         while True:
             for build in list(self._newest.values()):
@@ -117,19 +122,35 @@ class WorkspaceWatcher:
                     return event
                 del self._newest[build.id]
                 if build.status.is_final:
-                    del self._seen[build.id]
+                    self._seen.pop(build.id, None)
             self._changed.clear()
             await self._changed.wait()
 
 
 class BuildFeed:
-    """Who watches what, and the builds of this replica that are not finished."""
+    """Who watches what, and the newest states of the unfinished builds that are carried or watched here."""
 
     def __init__(self, builds: BuildReader) -> None:
         self._builds = builds
         self._watchers: dict[str, set[BuildWatcher]] = {}
         self._workspaces: dict[str, set[WorkspaceWatcher]] = {}
         self._unfinished: dict[str, BuildRecord] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def watched_builds(self) -> frozenset[str]:
+        """The builds that are watched one by one."""
+        return frozenset(self._watchers)
+
+    @property
+    def watched_workspaces(self) -> frozenset[str]:
+        """The workspaces of which all builds are watched."""
+        return frozenset(self._workspaces)
+
+    @property
+    def unfinished(self) -> Mapping[str, BuildRecord]:
+        """What was published and has not ended, as far as is known here."""
+        return self._unfinished
 
     @property
     def watched(self) -> int:
@@ -137,12 +158,20 @@ class BuildFeed:
         return sum(map(len, self._watchers.values())) + sum(map(len, self._workspaces.values()))
 
     def publish(self, build: BuildRecord) -> None:
-        """Give a state that was stored to all who watch; it costs them nothing until they look."""
-        known = self._unfinished.pop(build.id, None)
-        if not build.status.is_final:
+        """Give a state that was stored to all who watch; it costs them nothing until they look.
+
+        What is not news is passed over: whoever reads a build again publishes what it found.
+        """
+        known = self._unfinished.get(build.id)
+        if build.id in self._ended or (known is not None and known.sequence >= build.sequence):
+            return
+        if build.status.is_final:
+            self._unfinished.pop(build.id, None)
+            self._ended[build.id] = None
+            if len(self._ended) > MAX_REMEMBERED_ENDS:
+                self._ended.popitem(last=False)
+        else:
             self._unfinished[build.id] = build
-        elif known is None:
-            return  # its end was published before
         for watcher in self._watchers.get(build.id, ()):
             watcher.offer(build)
         for workspace_watcher in self._workspaces.get(build.workspace_id, ()):
@@ -154,17 +183,42 @@ class BuildFeed:
         for watcher in self._watchers.get(build_id, ()):
             watcher.lose()
 
+    def has_ended(self, build_id: str) -> bool:
+        """Whether the build's end was published a while ago at most."""
+        return build_id in self._ended
+
+    def forget_all_but(self, carried: Collection[str]) -> None:
+        """Drop the states that nobody here keeps current: neither carried nor watched, they would go stale."""
+        for build_id, build in list(self._unfinished.items()):
+            watched = build_id in self._watchers or build.workspace_id in self._workspaces
+            if not watched and build_id not in carried:
+                del self._unfinished[build_id]
+
+    async def read(self, build_id: str) -> BuildRecord | None:
+        """A build for one who begins to watch: from memory while it is watched or carried here."""
+        known = self._unfinished.get(build_id)
+        if known is not None:
+            return known
+        stored = await self._builds.get(build_id)
+        if stored is not None and not stored.status.is_final:
+            self.publish(stored)  # so that those who come next need not read it
+        return stored
+
+    async def list_unfinished(self, workspace_id: str) -> list[BuildRecord]:
+        """A workspace's unfinished builds as they are stored."""
+        return await self._builds.list_unfinished(workspace_id)
+
     @contextmanager
     def watch(self, build_id: str, after: int | None = None) -> Iterator[BuildWatcher]:
         """Watch one build; `after` skips what was seen before. Released when the block is left, in any way."""
-        watcher = BuildWatcher(self._builds, build_id, after)
+        watcher = BuildWatcher(self, build_id, after)
         with _registered(self._watchers, build_id, watcher):
             yield watcher
 
     @contextmanager
     def watch_workspace(self, workspace_id: str) -> Iterator[WorkspaceWatcher]:
         """Watch all builds of a workspace, those started later included; it does not end by itself."""
-        watcher = WorkspaceWatcher(self._builds, workspace_id, self._unfinished.values())
+        watcher = WorkspaceWatcher(self, workspace_id)
         with _registered(self._workspaces, workspace_id, watcher):
             yield watcher
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.builds.archive import pack_source
+from gateway.builds.deploys import DeleteSpinApp, delete_leniently, deploy_request, to_deployment
 from gateway.builds.journal import BuildJournal
 from gateway.builds.messages import explain_failure
 from gateway.builds.states import enter, fail
@@ -17,8 +18,6 @@ from gateway.records.builds import (
     AcceptedTask,
     BuildRecord,
     BuildStatus,
-    DeploymentRecord,
-    DeployRequest,
     DeployResult,
     DeploySpec,
     FunctionGoneError,
@@ -62,6 +61,7 @@ class DeployPipeline:
         journal: BuildJournal,
         get_function: GetFunction,
         read_source: ReadSource,
+        delete_spinapp: DeleteSpinApp,
         registry_url: str | None,
         clock: Clock,
     ) -> None:
@@ -69,6 +69,7 @@ class DeployPipeline:
         self._journal = journal
         self._get_function = get_function
         self._read_source = read_source
+        self._delete_spinapp = delete_spinapp
         self._registry_url = registry_url
         self._clock = clock
 
@@ -82,6 +83,7 @@ class DeployPipeline:
         if packed is None:
             error = "The function was deleted, or has no stored source."
             return await self._journal.store(build, fail(build, error, self._clock()))
+        self._journal.require_lease(build)
         try:
             journey.accepted = await self._builder.start_build_and_push(
                 build.workspace_id,
@@ -106,19 +108,35 @@ class DeployPipeline:
             return await self._journal.store(build, fail(build, error, self._clock()))
         await self._require_function(build)
         name = journey.answered.app_name if journey.answered else spec.app_name
+        self._journal.require_lease(build)
         try:
             result = await self._builder.deploy(deploy_request(spec, build.image_url, name, build.function_id))
         except BuilderError as error:
             if error.retryable:
                 raise
-            return await self._journal.store(build, fail(build, explain_failure(error.message), self._clock()))
+            return await self._give_up(build, spec, explain_failure(error.message))
+        await self._withdraw_if_late(build, spec, result)
         now = self._clock()
         journey.answered, journey.answered_at = result, journey.answered_at or now
         if result.endpoint is not None:
             return await self._finish(build, spec, result, now)
         if (now - journey.answered_at).total_seconds() < ENDPOINT_TIMEOUT_S:
             return build
-        return await self._journal.store(build, fail(build, _no_endpoint(result), now))
+        return await self._give_up(build, spec, _no_endpoint(result))
+
+    async def _withdraw_if_late(self, build: BuildRecord, spec: DeploySpec, result: DeployResult) -> None:
+        """Undo what the builder deployed while the function was deleted, or a move of it was cancelled."""
+        function = await self._get_function(build.function_id or "")
+        if function is None or (spec.former is not None and function.active_build_id != build.id):
+            await self._delete_spinapp(result.namespace, result.app_name)
+            raise FunctionGoneError
+
+    async def _give_up(self, build: BuildRecord, spec: DeploySpec, error: str) -> BuildRecord | None:
+        """Fail a deploy; what was to take the place of another SpinApp goes, since that one is still up."""
+        if spec.former is not None:
+            self._journal.require_lease(build)
+            await delete_leniently(self._delete_spinapp, f"{spec.namespace}/{spec.app_name}")
+        return await self._journal.store(build, fail(build, error, self._clock()))
 
     async def _require_function(self, build: BuildRecord) -> None:
         """FunctionGoneError where the function was deleted: a deploy would bring its SpinApp back."""
@@ -148,6 +166,8 @@ class DeployPipeline:
             now=now,
             spec=spec,
         )
+        if spec.former is not None:
+            await delete_leniently(self._delete_spinapp, spec.former)
         done = enter(build, BuildStatus.DONE, now, deployment_id=deployment.id)
         return await self._journal.store(build, done, deployment=deployment)
 
@@ -155,51 +175,6 @@ class DeployPipeline:
 def default_tag(build_id: str) -> str:
     """The tag of a build that was given none: two builds with one tag would overwrite each other."""
     return f"task-{build_id}"
-
-
-def deploy_request(spec: DeploySpec, image_ref: str, app_name: str, function_id: str | None) -> DeployRequest:
-    """A deploy's request; under autoscaling the count of replicas is the autoscaler's."""
-    return DeployRequest(
-        namespace=spec.namespace,
-        image_ref=image_ref,
-        app_name=app_name,
-        function_id=function_id,
-        enable_autoscaling=spec.enable_autoscaling,
-        replicas=None if spec.enable_autoscaling else spec.replicas,
-        use_spot=spec.use_spot,
-        cpu_limit=spec.cpu_limit,
-        memory_limit=spec.memory_limit,
-        cpu_request=spec.cpu_request,
-        memory_request=spec.memory_request,
-    )
-
-
-def to_deployment(
-    result: DeployResult,
-    *,
-    deployment_id: str,
-    workspace_id: str | None,
-    function_id: str | None,
-    image_url: str,
-    now: datetime,
-    spec: DeploySpec | None = None,
-) -> DeploymentRecord:
-    """What the builder deployed, as it is stored."""
-    return DeploymentRecord(
-        id=deployment_id,
-        workspace_id=workspace_id,
-        function_id=function_id,
-        app_name=result.app_name,
-        namespace=result.namespace,
-        image_url=image_url,
-        service_name=result.service_name,
-        service_status=result.service_status,
-        endpoint=result.endpoint,
-        enable_autoscaling=result.enable_autoscaling,
-        use_spot=result.use_spot,
-        deployed_at=now,
-        deploy=spec,
-    )
 
 
 def _no_endpoint(result: DeployResult) -> str:

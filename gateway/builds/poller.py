@@ -1,7 +1,8 @@
 """When builds are polled: `run` is a loop around `tick`, which starts a step of every build that is due.
 
 A build is due at once after its start, then every interval with jitter; what fails on the way is put off with
-exponential backoff and never ends the loop or another build. What a step does is carrier.py's.
+exponential backoff and never ends the loop or another build. What a step does is carrier.py's, which builds are
+this replica's is lease.py's.
 """
 
 import asyncio
@@ -13,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.builds.carrier import BuildCarrier
-from gateway.builds.feed import BuildFeed
+from gateway.builds.lease import Leases
 from gateway.builds.pipeline import Journey
 from gateway.errors import GatewayError
-from gateway.records.builds import AcceptedTask, BuildRecord, BuildStatus
+from gateway.records.builds import AcceptedTask, BuildRecord, BuildStatus, LeaseLostError
 
 MAX_BACKOFF_S = 30.0
 """A builder that comes back is noticed within half a minute."""
@@ -27,6 +28,7 @@ MAX_IDLE_S = 5.0
 JITTER = 0.1
 """Part of an interval by which it varies, so that builds started together are not polled together."""
 
+
 logger = logging.getLogger(__name__)
 
 
@@ -34,17 +36,23 @@ logger = logging.getLogger(__name__)
 class _Schedule:
     journey: Journey
     due: float
-    busy: bool = False
+    task: asyncio.Task[None] | None = None
+    """The step under way."""
     failures: int = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step is under way."""
+        return self.task is not None and not self.task.done()
 
 
 class BuildPoller:
-    """Carries the unfinished builds of this replica; `monotonic` and `jitter` (0 to 1) are handed in by tests."""
+    """Carries the builds this replica has leased; `monotonic` and `jitter` (0 to 1) are handed in by tests."""
 
     def __init__(
         self,
         carrier: BuildCarrier,
-        feed: BuildFeed,
+        leases: Leases,
         *,
         interval_s: float,
         concurrency: int,
@@ -52,18 +60,21 @@ class BuildPoller:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._carrier = carrier
-        self._feed = feed
+        self._leases = leases
         self._interval_s = interval_s
         self._slots = asyncio.Semaphore(concurrency)
         self._monotonic = monotonic
         self._jitter = jitter
         self._schedules: dict[str, _Schedule] = {}
         self._woken = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._last_round = monotonic()
+        self.draining = False
 
     @property
     def age_s(self) -> float:
-        """Seconds since the last round began; above a minute the loop is dead."""
+        """Seconds since the last round that went well; above a minute the loop is dead."""
         return self._monotonic() - self._last_round
 
     @property
@@ -72,51 +83,68 @@ class BuildPoller:
         return len(self._schedules)
 
     def follow(self, build: BuildRecord, *, fresh: bool = False, accepted: AcceptedTask | None = None) -> None:
-        """Carry a build from now on.
+        """Carry a build from now on, for as long as its lease is this replica's.
 
         `fresh` is a deploy that was stored a moment ago and is yet to be handed to the builder; `accepted` is the
         builder's answer where the row could not be told.
         """
-        if build.id in self._schedules or build.status.is_final:
+        if build.id in self._schedules or build.status.is_final or not self._leases.has(build.id):
             return
         journey = Journey(build, fresh=fresh, accepted=accepted)
         self._schedules[build.id] = _Schedule(journey, due=self._monotonic())
+        self._idle.clear()
         self._woken.set()
 
     async def run(self) -> None:
-        """Carry builds until cancelled, those that a process before this one left unfinished included."""
+        """Carry builds until cancelled."""
         async with asyncio.TaskGroup() as group:
-            await self._recover()
             while True:
                 self._woken.clear()
-                self.tick(group)
+                try:
+                    self.tick(group)
+                    pause_s = self._until_next()
+                except Exception:
+                    logger.exception("a round failed unexpectedly")
+                    pause_s = MAX_IDLE_S
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._until_next()):
+                    async with asyncio.timeout(pause_s):
                         await self._woken.wait()
 
     def tick(self, group: asyncio.TaskGroup) -> None:
-        """Start a step of every build that is due and not under way."""
-        self._last_round = now = self._monotonic()
-        for build_id, schedule in self._schedules.items():
-            if schedule.due <= now and not schedule.busy:
-                schedule.busy = True
-                group.create_task(self._step(schedule), name=f"build {build_id}")
+        """Start a step of every build that is due and not under way; let go what is another's by now."""
+        now = self._monotonic()
+        for build_id, schedule in list(self._schedules.items()):
+            if schedule.busy:
+                continue
+            if not self._leases.has(build_id):
+                self._forget(build_id)
+            elif self.draining and not _is_ours_alone(schedule.journey):
+                schedule.task = group.create_task(self._hand_over(schedule), name=f"hand over {build_id}")
+            elif schedule.due <= now:
+                schedule.task = group.create_task(self._step(schedule), name=f"build {build_id}")
+        self._last_round = now
 
-    async def _recover(self) -> None:
-        """Take up what is not finished; asked for until DynamoDB answers."""
-        unfinished: list[BuildRecord] | None = None
-        while unfinished is None:
-            self._last_round = self._monotonic()
-            try:
-                unfinished = await self._carrier.list_unfinished()
-            except GatewayError as error:
-                logger.warning("unfinished builds could not be read: %s", error)
-                await asyncio.sleep(min(self._interval_s, MAX_IDLE_S))
-        for build in unfinished:
-            self._feed.publish(build)
-            self.follow(build)
-        if unfinished:
-            logger.info("took up %d unfinished builds", len(unfinished))
+    async def drain(self) -> None:
+        """Hand all builds to the other replicas, now; returns when the last one is.
+
+        A poll under way is cut. What has an effect at the builder is finished first: an upload that was cut would
+        fail the build, and a deploy would be made twice at once.
+        """
+        if not self.draining:
+            self.draining = True
+            logger.info("handing %d unfinished builds over", len(self._schedules))
+            for schedule in self._schedules.values():
+                if schedule.task is not None and not _must_finish(schedule.journey):
+                    schedule.task.cancel()
+            self._woken.set()
+        await self._idle.wait()
+
+    async def _hand_over(self, schedule: _Schedule) -> None:
+        build_id = schedule.journey.build.id
+        try:
+            await self._leases.give_up(build_id)
+        finally:
+            self._forget(build_id)
 
     async def _step(self, schedule: _Schedule) -> None:
         """One step of one build; whatever is raised in it puts the next one off."""
@@ -124,21 +152,33 @@ class BuildPoller:
         try:
             async with self._slots:
                 build = await self._carrier.carry(schedule.journey)
+        except LeaseLostError:
+            self._leases.drop(before.id)
         except GatewayError as error:
             self._put_off(schedule, error)
-        except Exception as error:
+        except asyncio.CancelledError as error:
+            self._put_off(schedule, error)
+            raise
+        except BaseException as error:
             logger.exception("build %s: a step failed unexpectedly", before.id)
             self._put_off(schedule, error)
         else:
             schedule.failures = 0
             if build is None or build.status.is_final:
-                del self._schedules[before.id]
+                self._leases.drop(before.id)
             else:
                 schedule.journey.build = build
                 schedule.due = self._monotonic() + self._delay(before, build)
         finally:
-            schedule.busy = False
+            schedule.task = None
+            if not self._leases.has(before.id):
+                self._forget(before.id)
             self._woken.set()
+
+    def _forget(self, build_id: str) -> None:
+        self._schedules.pop(build_id, None)
+        if not self._schedules:
+            self._idle.set()
 
     def _delay(self, before: BuildRecord, build: BuildRecord) -> float:
         deploying = build.status is BuildStatus.DEPLOYING
@@ -148,11 +188,12 @@ class BuildPoller:
         interval = min(self._interval_s, MAX_ENDPOINT_INTERVAL_S) if deploying else self._interval_s
         return self._varied(interval)
 
-    def _put_off(self, schedule: _Schedule, error: Exception) -> None:
+    def _put_off(self, schedule: _Schedule, error: BaseException) -> None:
         schedule.failures += 1
         delay = self._varied(min(self._interval_s * 2**schedule.failures, MAX_BACKOFF_S))
         schedule.due = self._monotonic() + delay
-        logger.warning("build %s: next try in %.1f s: %s", schedule.journey.build.id, delay, error)
+        reason = str(error) or type(error).__name__
+        logger.warning("build %s: next try in %.1f s: %s", schedule.journey.build.id, delay, reason)
 
     def _varied(self, delay: float) -> float:
         return delay * (1 + JITTER * (2 * self._jitter() - 1))
@@ -160,3 +201,14 @@ class BuildPoller:
     def _until_next(self) -> float:
         waiting = [schedule.due for schedule in self._schedules.values() if not schedule.busy]
         return max(min([*waiting, self._monotonic() + MAX_IDLE_S]) - self._monotonic(), 0.0)
+
+
+def _is_ours_alone(journey: Journey) -> bool:
+    """Whether only this process can go on: what the builder has, or is to get, is not in the table yet."""
+    pending = journey.build.status is BuildStatus.PENDING and journey.build.builder_task_id is None
+    return pending and (journey.fresh or journey.accepted is not None)
+
+
+def _must_finish(journey: Journey) -> bool:
+    """Whether a step under way has an effect at the builder."""
+    return _is_ours_alone(journey) or journey.build.status is BuildStatus.DEPLOYING

@@ -81,7 +81,7 @@ def observe(build: BuildRecord, task: BuilderTask, now: datetime) -> BuildRecord
             reached,
             BuildStatus.FAILED,
             now,
-            error=explain_failure(task.error),
+            error=explain_failure(task.error, pushing=reached.status is BuildStatus.PUSHING),
             wasm_path=wasm_path,
             image_url=image_url,
         )

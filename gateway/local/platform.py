@@ -64,7 +64,7 @@ def _options(args: argparse.Namespace) -> LocalOptions:
     return LocalOptions(
         host=args.host,
         port=port,
-        data_dir=Path(args.data_dir),
+        data_dir=Path(args.data_dir).resolve(),  # the services and their steps run in folders of their own
         mode=mode,
         empty=args.empty,
         step_timeout_s=args.step_timeout_s,

@@ -43,6 +43,10 @@ _SPELLINGS = {
     "success": BuildStatus.DONE,
     "error": BuildStatus.FAILED,
     "canceled": BuildStatus.CANCELLED,
+    "succeeded": BuildStatus.DONE,
+    "failure": BuildStatus.FAILED,
+    "queued": BuildStatus.PENDING,
+    "in_progress": BuildStatus.BUILDING,
 }
 
 
@@ -59,6 +63,10 @@ def parse_build_status(text: str) -> BuildStatus | None:
 
 class BuildChangedError(Exception):
     """A build's row is no longer at the sequence that a change was made from."""
+
+
+class LeaseLostError(Exception):
+    """A build is carried by another replica by now, or is gone: this one has to let it be."""
 
 
 class FunctionGoneError(Exception):
@@ -89,6 +97,11 @@ class DeploySpec:
     memory_limit: str | None = None
     cpu_request: str | None = None
     memory_request: str | None = None
+    service_account: str | None = None
+    placement: str | None = None
+    """Tolerations and affinity that were given with an image, as JSON."""
+    former: str | None = None
+    """`namespace/app` of what it ran as, where that is elsewhere: it goes once the new one is reached."""
     revision: int = 0
     """The function's revision that is being deployed."""
     failure_status: FunctionStatus = FunctionStatus.FAILED
@@ -120,6 +133,23 @@ class BuildRecord:
     deploy: DeploySpec | None = None
     deployment_id: str | None = None
     owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who carries a build, and until when nobody else may."""
+
+    owner: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveBuild:
+    """A build that is not finished, as its pointer has it; without a lease it is anybody's."""
+
+    id: str
+    workspace_id: str
+    lease: Lease | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Functions, their configuration and their rolling 24-hour figures."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -74,19 +74,36 @@ class HourFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The rolling figures of a function or workspace: the current hour and the 23 before it, oldest first."""
+    """The rolling figures of a function or workspace: the current hour and the 23 before it.
 
-    hours: tuple[HourFigures, ...] = field(default=())
+    The three are of the same hours, oldest first, the last one's being `newest_hour`. A page has 50 of these, so
+    that they are numbers side by side, and the sums are made once.
+    """
+
+    newest_hour: int = 0
+    """Hours since the epoch, UTC."""
+    invocations_by_hour: Sequence[int] = ()
+    errors_by_hour: Sequence[int] = ()
+    duration_ms_by_hour: Sequence[float] = ()
+    invocations: int = field(init=False)
+    """How many invocations the 24 hours saw."""
+    errors: int = field(init=False)
+    """How many of them were answered with anything but a 2xx."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "invocations", sum(self.invocations_by_hour))
+        object.__setattr__(self, "errors", sum(self.errors_by_hour))
 
     @property
-    def invocations(self) -> int:
-        """How many invocations the 24 hours saw."""
-        return sum(hour.invocations for hour in self.hours)
-
-    @property
-    def errors(self) -> int:
-        """How many of them were answered with anything but a 2xx."""
-        return sum(hour.errors for hour in self.hours)
+    def hours(self) -> tuple[HourFigures, ...]:
+        """Hour by hour, oldest first."""
+        oldest = self.newest_hour - len(self.invocations_by_hour) + 1
+        return tuple(
+            HourFigures(hour=oldest + place, invocations=invocations, errors=errors, duration_ms=duration_ms)
+            for place, (invocations, errors, duration_ms) in enumerate(
+                zip(self.invocations_by_hour, self.errors_by_hour, self.duration_ms_by_hour, strict=True)
+            )
+        )
 
     @property
     def error_rate(self) -> float:
@@ -96,4 +113,4 @@ class Figures:
     @property
     def avg_duration_ms(self) -> float:
         """The mean duration; 0 when nothing was invoked."""
-        return sum(hour.duration_ms for hour in self.hours) / self.invocations if self.invocations else 0.0
+        return sum(self.duration_ms_by_hour) / self.invocations if self.invocations else 0.0

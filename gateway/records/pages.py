@@ -8,9 +8,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """Up to `first` items in the list's order, each with the position a later page can start after."""
+    """Up to `first` items in the list's order, each with the position a later page can start after.
+
+    Where few rows match, a page may end before it is full, even empty, with `has_next`: `reached` is where
+    the next one starts then.
+    """
 
     items: tuple[T, ...]
     positions: tuple[str, ...]
     has_next: bool
     has_previous: bool = False
+    reached: str | None = None
+
+    @property
+    def end(self) -> str | None:
+        """The position to go on after; None on an empty page with nothing behind it."""
+        return self.reached or (self.positions[-1] if self.positions else None)

@@ -14,6 +14,7 @@ MAX_APP_NAME_CHARACTERS = 63
 MAX_IMAGE_CHARACTERS = 512
 MAX_CREDENTIAL_CHARACTERS = 16 * 1024
 """A registry's token may be a JSON web token of several KB."""
+MAX_PATH_CHARACTERS = 255
 REPLICAS = range(1, 100 + 1)
 MAX_PLACEMENT_BYTES = 16 * 1024
 """Tolerations and affinity as JSON; a manifest of Kubernetes is some KB."""
@@ -25,6 +26,10 @@ _REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 _CPU = re.compile(r"[0-9]+m|[0-9]+(\.[0-9]{1,3})?")
 _MEMORY = re.compile(r"[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?")
+_SOURCE_PATH = re.compile(r"[A-Za-z0-9_-]{1,128}/[^/\\\x00-\x1f\x7f]{1,255}\.(py|zip)")
+"""Below a workspace's uploads: the build or the builder's task, and the file."""
+_COMPONENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+_OUTPUT_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*\.ya?ml")
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 _RESOURCES = (
@@ -51,6 +56,11 @@ def check_filename(sent: str | None) -> str:
 def strip_name(name: str) -> str:
     """A name as the builder makes it an app's and a module's."""
     return re.sub(r"[\s_-]", "", name)
+
+
+def app_of(filename: str) -> str:
+    """The app that the builder makes of a file where none is named."""
+    return strip_name(filename.rpartition(".")[0])
 
 
 def check_app_name(value: str | None) -> str | None:
@@ -82,12 +92,57 @@ def check_registry_url(value: str | None) -> str | None:
     return value
 
 
-def check_credential(value: str | None, *, field: str) -> str:
-    """A user's name or password; leaving it out is the empty one, which means the builder's own IAM role."""
-    text = value or ""
-    if len(text) > MAX_CREDENTIAL_CHARACTERS or not text.isprintable():
-        raise InvalidInputError(f"{field} is too long or has control characters.", field=field)
-    return text
+def check_credentials(username: str | None, password: str | None) -> tuple[str, str]:
+    """A registry's user and password; leaving both out makes them empty: the builder's own IAM role (IRSA)."""
+    user, secret = username or "", password or ""
+    for field, text in (("username", user), ("password", secret)):
+        if len(text) > MAX_CREDENTIAL_CHARACTERS or not text.isprintable():
+            raise InvalidInputError(f"{field} is too long or has control characters.", field=field)
+    if bool(user) != bool(secret):
+        message = "username and password come together; leave both out to use the builder's own IAM role."
+        raise InvalidInputError(message, field="password" if user else "username")
+    return user, secret
+
+
+def check_source_path(value: str, *, bucket: str, workspace_id: str) -> str:
+    """The key of an `s3://` address of a source that was uploaded to this workspace.
+
+    The builder reads whatever it is told to: of the bucket only what is the workspace's own may be named.
+    """
+    place = f"s3://{bucket}/build-sources/{workspace_id}/"
+    path = value.removeprefix(place)
+    if path == value or not _SOURCE_PATH.fullmatch(path) or not app_of(path.rpartition("/")[2]):
+        message = (
+            f"sourcePath must be a Build's sourcePath of this workspace, below {place}, ending in .py or .zip."
+        )
+        raise InvalidInputError(message, field="sourcePath")
+    return value.removeprefix(f"s3://{bucket}/")
+
+
+def check_component(value: str | None) -> str | None:
+    """A component's name in a Spin manifest."""
+    if value is not None and not _COMPONENT.fullmatch(value):
+        raise InvalidInputError("component must have 1 to 63 letters, digits, _ and -.", field="component")
+    return value
+
+
+def check_replicas(value: int) -> int:
+    """How many pods."""
+    if value not in REPLICAS:
+        message = f"replicas must be {REPLICAS.start} to {REPLICAS.stop - 1}; it is {value}."
+        raise InvalidInputError(message, field="replicas")
+    return value
+
+
+def check_output_path(value: str | None) -> str | None:
+    """A file on the builder's disk, which writes wherever it is told to: below its own folder or /tmp."""
+    if value is None:
+        return None
+    path = value.removeprefix("/tmp/")  # noqa: S108  # a place on the builder's disk, not on ours
+    if len(value) > MAX_PATH_CHARACTERS or not _OUTPUT_PATH.fullmatch(path) or ".." in path.split("/"):
+        message = "outputPath must be a relative path, or one below /tmp, that ends in .yaml or .yml."
+        raise InvalidInputError(message, field="outputPath")
+    return value
 
 
 def check_image_ref(value: str) -> str:
@@ -110,9 +165,8 @@ def check_namespace(value: str, allowed: Sequence[str]) -> str:
 
 def check_resources(values: DeployRequest | DeploySpec) -> None:
     """Replicas and Kubernetes quantities; the builder answers a wrong one with a crash."""
-    if values.replicas is not None and values.replicas not in REPLICAS:
-        message = f"replicas must be {REPLICAS.start} to {REPLICAS.stop - 1}; it is {values.replicas}."
-        raise InvalidInputError(message, field="replicas")
+    if values.replicas is not None:
+        check_replicas(values.replicas)
     for attribute, field, pattern, example in _RESOURCES:
         quantity = getattr(values, attribute)
         if quantity is not None and not pattern.fullmatch(quantity):

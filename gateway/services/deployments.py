@@ -1,16 +1,30 @@
-"""Deploying: a function's stored source as a build of its own, or an image that is there already."""
+"""Deploying: a function's stored source as a build of its own, or an image that is there already.
 
+A function runs in one place: one that is deployed elsewhere than before is moved, and its former SpinApp goes once
+the new one is reached.
+"""
+
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from gateway.builds.archive import name_app
+from gateway.builds.deploys import DeleteSpinApp, image_spec, to_deployment
 from gateway.builds.endpoints import EndpointSearch
 from gateway.builds.journal import BuildJournal
-from gateway.builds.pipeline import default_tag, to_deployment
+from gateway.builds.messages import conceal
+from gateway.builds.pipeline import default_tag
 from gateway.builds.poller import BuildPoller
 from gateway.builds.states import first_step
-from gateway.errors import ConflictError, NotFoundError
-from gateway.records.builds import BuildKind, BuildRecord, DeploymentRecord, DeployRequest, DeploySpec
+from gateway.errors import BuilderError, ConflictError, NotFoundError
+from gateway.records.builds import (
+    BuildKind,
+    BuildRecord,
+    DeploymentRecord,
+    DeployRequest,
+    DeployResult,
+    DeploySpec,
+    ScaffoldResult,
+)
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord, FunctionStatus
 from gateway.services import build_inputs as inputs
@@ -20,7 +34,7 @@ from gateway.upstream.builder import Builder
 from gateway.upstream.dynamo import Dynamo
 from gateway.upstream.dynamo.deployments import new_deployment_id
 
-CLUSTER_SUFFIX = ".svc.cluster.local"
+FindSpinApp = Callable[[FunctionRecord], Awaitable[tuple[str, str] | None]]
 
 
 class DeploymentService:
@@ -34,6 +48,8 @@ class DeploymentService:
         journal: BuildJournal,
         poller: BuildPoller,
         endpoints: EndpointSearch,
+        find_spinapp: FindSpinApp,
+        delete_spinapp: DeleteSpinApp,
         clock: Clock,
         namespaces: tuple[str, ...],
         registry_url: str | None,
@@ -43,6 +59,8 @@ class DeploymentService:
         self._journal = journal
         self._poller = poller
         self._endpoints = endpoints
+        self._find_spinapp = find_spinapp
+        self._delete_spinapp = delete_spinapp
         self._clock = clock
         self._namespaces = namespaces
         self._registry_url = registry_url
@@ -79,12 +97,15 @@ class DeploymentService:
         )
         inputs.check_resources(spec)
         function = await self._require(function_id)
+        place = await self._find_spinapp(function)
+        app_name = _app_name(function, place)
         spec = replace(
             spec,
-            app_name=self._app_name(function),
+            app_name=app_name,
             memory_limit=memory_limit or f"{function.memory}Mi",
+            former=_former(place, app_name, spec.namespace),
             revision=function.revision,
-            failure_status=_failure_status(function),
+            failure_status=failure_status(function),
         )
         build = await self._journal.create(self._new_build(function, spec))
         self._poller.follow(build, fresh=True)
@@ -95,15 +116,18 @@ class DeploymentService:
 
         Without a function nothing is stored, and the deployment's id is `namespace/app`.
         """
-        inputs.check_namespace(request.namespace, self._namespaces)
-        inputs.check_image_ref(request.image_ref)
+        request = replace(
+            request,
+            namespace=inputs.check_namespace(request.namespace, self._namespaces),
+            image_ref=inputs.check_image_ref(request.image_ref),
+            app_name=inputs.check_app_name(request.app_name),
+        )
         inputs.check_resources(request)
         inputs.check_placement(request)
-        request = replace(request, app_name=inputs.check_app_name(request.app_name))
         if request.enable_autoscaling:
             request = replace(request, replicas=None)
         if request.function_id is None:
-            result = await self._builder.deploy(request)
+            result = await self._deploy(request)
             return to_deployment(
                 result,
                 deployment_id=f"{result.namespace}/{result.app_name}",
@@ -114,13 +138,24 @@ class DeploymentService:
             )
         return await self._deploy_image(request, check_function_id(request.function_id))
 
+    async def scaffold_spin_app(
+        self, image_ref: str, *, component: str | None, replicas: int, output_path: str | None
+    ) -> ScaffoldResult:
+        """Have a SpinApp manifest made of an image; that it can't be is an answer too."""
+        return await self._builder.scaffold(
+            inputs.check_image_ref(image_ref),
+            component=inputs.check_component(component),
+            replicas=inputs.check_replicas(replicas),
+            output_path=inputs.check_output_path(output_path),
+        )
+
     async def _deploy_image(self, request: DeployRequest, function_id: str) -> DeploymentRecord:
         function = await self._require(function_id)
         if function.active_build_id is not None:
-            message = f"Another deploy of {function_id} is under way: build {function.active_build_id}."
-            raise ConflictError(message, details={"buildId": function.active_build_id})
-        request = replace(request, app_name=request.app_name or self._app_name(function))
-        result = await self._builder.deploy(request)
+            raise under_way(function)
+        place = await self._find_spinapp(function)
+        request = replace(request, app_name=request.app_name or _app_name(function, place))
+        result = await self._deploy(request)
         now = self._clock()
         deployment = to_deployment(
             result,
@@ -129,11 +164,21 @@ class DeploymentService:
             function_id=function_id,
             image_url=request.image_ref,
             now=now,
+            spec=image_spec(request, result, function, former=_former(place, result.app_name, result.namespace)),
         )
-        await self._dynamo.deployments.create(deployment, function.workspace_id, function_id)
-        if deployment.endpoint is None:
-            self._endpoints.start(replace(request, app_name=result.app_name), deployment)
+        try:
+            await self._dynamo.deployments.create(deployment, function.workspace_id, function_id)
+        except NotFoundError:
+            await self._delete_spinapp(result.namespace, result.app_name)
+            raise
+        self._endpoints.start(replace(request, app_name=result.app_name), deployment)
         return deployment
+
+    async def _deploy(self, request: DeployRequest) -> DeployResult:
+        try:
+            return await self._builder.deploy(request)
+        except BuilderError as error:
+            raise conceal(error, "") from error
 
     async def _require(self, function_id: str) -> FunctionRecord:
         function = await self._dynamo.functions.get(function_id)
@@ -158,17 +203,26 @@ class DeploymentService:
             deploy=spec,
         )
 
-    def _app_name(self, function: FunctionRecord) -> str:
-        """The name a function was deployed as, by this gateway or its predecessor, or a new one."""
-        if function.app_name is not None:
-            return function.app_name
-        host = urlsplit(function.invocation_url or "").hostname or ""
-        app, _, namespace = host.removesuffix(CLUSTER_SUFFIX).partition(".")
-        deployed = host.endswith(CLUSTER_SUFFIX) and namespace in self._namespaces
-        return app if deployed else name_app(function.name, function.id)
+
+def _app_name(function: FunctionRecord, place: tuple[str, str] | None) -> str:
+    """The name that a function keeps from its first deploy on, by this gateway or its predecessor, or a new one."""
+    if function.app_name is not None:
+        return function.app_name
+    return name_app(function.name, function.id) if place is None else place[0]
 
 
-def _failure_status(function: FunctionRecord) -> FunctionStatus:
+def _former(place: tuple[str, str] | None, app_name: str, namespace: str) -> str | None:
+    """`namespace/app` of what a function runs as, where it is deployed elsewhere now."""
+    return None if place is None or place == (app_name, namespace) else f"{place[1]}/{place[0]}"
+
+
+def under_way(function: FunctionRecord) -> ConflictError:
+    """The refusal of a second deploy of a function while one is under way."""
+    message = f"Another deploy of {function.id} is under way: build {function.active_build_id}."
+    return ConflictError(message, details={"buildId": function.active_build_id})
+
+
+def failure_status(function: FunctionRecord) -> FunctionStatus:
     """What the function becomes when the deploy fails: what ran before is still up."""
     if function.last_deployed is None and function.invocation_url is None:
         return FunctionStatus.FAILED

@@ -1,18 +1,17 @@
-"""Creating, changing and deleting functions: S3 first, then the table, whose write is the commit."""
+"""Creating and changing functions: S3 first, then the table, whose write is the commit; deletions.py deletes."""
 
 import logging
 
-from gateway.errors import NotFoundError, S3Error
+from gateway.errors import DynamoDBError, NotFoundError, S3Error
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord, FunctionStatus, HttpMethod
 from gateway.services import validation as valid
 from gateway.services.function_changes import DEPLOYED_CHANGES, FunctionChanges, checked_changes
 from gateway.services.ids import new_function_id
 from gateway.upstream.dynamo import Dynamo
-from gateway.upstream.dynamo.functions import code_changes
+from gateway.upstream.dynamo.function_rows import code_changes
 from gateway.upstream.dynamo.keys import stamp
 from gateway.upstream.functions import Functions
-from gateway.upstream.kubernetes import Kubernetes
 from gateway.upstream.s3 import SourceBucket
 
 logger = logging.getLogger(__name__)
@@ -25,7 +24,6 @@ class FunctionService:
         self,
         dynamo: Dynamo,
         sources: SourceBucket,
-        kubernetes: Kubernetes,
         functions: Functions,
         clock: Clock,
         *,
@@ -33,7 +31,6 @@ class FunctionService:
     ) -> None:
         self._dynamo = dynamo
         self._sources = sources
-        self._kubernetes = kubernetes
         self._functions = functions
         self._clock = clock
         self._max_code_bytes = max_code_bytes
@@ -74,8 +71,14 @@ class FunctionService:
         await self._sources.write_source(workspace_id, function.id, source)
         try:
             await self._dynamo.functions.create(function, source)
+        except DynamoDBError:
+            # It may have been written, and the answer lost. Where that can't be read either, the object stays.
+            if (stored := await self._dynamo.functions.get(function.id)) is not None:
+                return stored
+            await self._restore_source(function, None)
+            raise
         except BaseException:
-            await self._forget_source(workspace_id, function.id)
+            await self._restore_source(function, None)
             raise
         return function
 
@@ -84,12 +87,14 @@ class FunctionService:
         function = await self._require(function_id)
         attributes, removed = checked_changes(changes, self._functions.check_url)
         code = changes.get("code")
+        before: bytes | None = None
         if code is not None:
             source = valid.check_code(code, max_bytes=self._max_code_bytes)
-            await self._sources.write_source(function.workspace_id, function_id, source)
             kept, dropped = code_changes(source)
             attributes |= kept
             removed += dropped
+            before = await self._sources.read_source(function.workspace_id, function_id)
+            await self._sources.write_source(function.workspace_id, function_id, source)
         if attributes or removed:
             attributes["lastModified"] = stamp(self._clock())
             deployed = "last_deployed" in changes  # by the client itself, with what this call changes
@@ -103,23 +108,11 @@ class FunctionService:
                     new_revision=redeploy and not deployed,
                     deployed=deployed,
                 )
-            except NotFoundError:
+            except BaseException as error:
                 if code is not None:
-                    await self._forget_source(function.workspace_id, function_id)
+                    await self._restore_source(function, None if isinstance(error, NotFoundError) else before)
                 raise
         return await self._require(function_id)
-
-    async def delete(self, function_id: str) -> FunctionRecord:
-        """Remove a function and all that belongs to it; a SpinApp that can't be deleted keeps it in place."""
-        function = await self._require(function_id)
-        if function.app_name is not None and function.namespace is not None:
-            await self._kubernetes.delete_spinapp(function.namespace, function.app_name)
-        await self._sources.delete_source(function.workspace_id, function_id)
-        await self._dynamo.deployments.delete_of_function(function.workspace_id, function_id)
-        await self._dynamo.builds.forget_function(function_id)
-        await self._dynamo.execution_logs.delete_of_function(function_id)
-        await self._dynamo.functions.delete(function.workspace_id, function_id)
-        return function
 
     async def _require(self, function_id: str) -> FunctionRecord:
         function = await self._dynamo.functions.get(valid.check_function_id(function_id, field="id"))
@@ -127,9 +120,12 @@ class FunctionService:
             raise NotFoundError(f"There is no function {function_id}.", field="id")
         return function
 
-    async def _forget_source(self, workspace_id: str, function_id: str) -> None:
-        """Undo the write to S3; where that fails too, an unreferenced object is all that is left."""
+    async def _restore_source(self, function: FunctionRecord, before: bytes | None) -> None:
+        """Undo the write to S3; where that fails too, the log says which object is not the row's."""
         try:
-            await self._sources.delete_source(workspace_id, function_id)
+            if before is None:
+                await self._sources.delete_source(function.workspace_id, function.id)
+            else:
+                await self._sources.write_source(function.workspace_id, function.id, before)
         except S3Error:
-            logger.warning("the source of %s, which was not created, stays in S3", function_id)
+            logger.warning("S3 keeps the source of %s from a write that was not made", function.id)

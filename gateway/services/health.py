@@ -1,11 +1,14 @@
 """How the systems behind the gateway are: all asked at once, each for two seconds at the most."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.errors import GatewayError
 from gateway.records.health import HealthRecord
+
+logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_S = 2.0
 """The status page waits for the slowest."""
@@ -34,5 +37,8 @@ async def _ask(name: str, check: Check) -> HealthRecord:
         detail = f"no answer within {CHECK_TIMEOUT_S:g} s"
     except GatewayError as error:
         detail = error.message
+    except Exception:
+        logger.exception("the check of %s broke", name)
+        detail = "the check itself failed; the gateway's log says why"
     latency_ms = (time.perf_counter() - started) * 1000
     return HealthRecord(name=name, healthy=detail is None, latency_ms=round(latency_ms, 1), detail=detail)

@@ -1,33 +1,41 @@
 """Invoking functions: one call, one execution log, whatever comes of it."""
 
 import asyncio
-import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import quote
 
 from gateway.errors import (
+    DynamoDBError,
     FunctionDisabledError,
     InvalidInputError,
     NotDeployedError,
     NotFoundError,
 )
 from gateway.records.clock import Clock
-from gateway.records.execution_logs import ExecutionLogRecord, ExecutionStatus, LogLevel
+from gateway.records.execution_logs import ExecutionLogRecord
 from gateway.records.functions import FunctionRecord, FunctionStatus, HttpMethod
-from gateway.services.bodies import (
-    MAX_REQUEST_LOG_BYTES,
-    MAX_RESPONSE_LOG_BYTES,
-    bounded_text,
-    response_text,
-)
-from gateway.services.ids import new_log_id
+from gateway.services.calls import FunctionCall, Invocation, RawHeaders
+from gateway.services.recorder import ExecutionRecorder
 from gateway.services.validation import check_function_id
 from gateway.upstream.dynamo import Dynamo
-from gateway.upstream.functions import FunctionAnswer, Functions, InvocationTimeoutError, UnreachableError
+from gateway.upstream.functions import Functions, UnreachableError
 
-TIMED_OUT = 504
-UNREACHABLE = 503
 MAX_PATH_CHARACTERS = 8_192
 """Path and query; what common servers accept in a request line."""
+MAX_RESPONSE_BYTES = 10 * 1024 * 1024
+"""Read of an answer that only the log is for; then the connection is closed. What the log keeps is far less."""
+PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+"""What a request target may hold as it is."""
+OWN_HEADERS: RawHeaders = [(b"accept", b"*/*"), (b"user-agent", b"blue-faas-gateway")]
+
+
+class InvocationFailedError(Exception):
+    """The function did not answer, or not to the end; `log` is what was stored of it: 504 or 503."""
+
+    def __init__(self, log: ExecutionLogRecord) -> None:
+        super().__init__(log.logs[-1])
+        self.log = log
 
 
 def not_invocable_reason(function: FunctionRecord) -> str | None:
@@ -46,37 +54,23 @@ def not_invocable_reason(function: FunctionRecord) -> str | None:
 
 
 class InvocationService:
-    """Calls deployed functions and records what came of it."""
+    """Calls deployed functions and records what came of it; `finish` is to be awaited at the end."""
 
     def __init__(self, dynamo: Dynamo, functions: Functions, clock: Clock) -> None:
         self._dynamo = dynamo
         self._functions = functions
         self._clock = clock
+        self._recorder = ExecutionRecorder(dynamo)
 
-    async def invoke(
-        self, function_id: str, *, method: HttpMethod | None, path: str, body: str | None
-    ) -> ExecutionLogRecord:
-        """Send JSON text to a function; its failure to answer is a result: 504 or 503, as it was stored."""
+    async def find(self, function_id: str) -> FunctionRecord:
+        """The function, whether it can be called or not."""
         function = await self._dynamo.functions.get(check_function_id(function_id))
         if function is None:
             raise NotFoundError(f"There is no function {function_id}.", field="functionId")
-        chosen = _choose_method(function, method)
-        _check_path(path)
-        self._check_invocable(function)
-        headers = {} if body is None else {"content-type": "application/json"}
-        started = time.perf_counter()
-        status_code, response, notes = await self._call(function, chosen, path, headers, body)
-        duration_ms = (time.perf_counter() - started) * 1000
-        return await self._record(
-            function,
-            status_code=status_code,
-            duration_ms=duration_ms,
-            request_body=None if body is None else bounded_text(body, MAX_REQUEST_LOG_BYTES),
-            response_body=response,
-            logs=notes,
-        )
+        return function
 
-    def _check_invocable(self, function: FunctionRecord) -> None:
+    def check_invocable(self, function: FunctionRecord) -> None:
+        """Refuse what is disabled or was never deployed."""
         reason = not_invocable_reason(function)
         if reason is None:
             return
@@ -84,75 +78,82 @@ class InvocationService:
             raise FunctionDisabledError(reason, field="functionId")
         raise NotDeployedError(reason, field="functionId")
 
-    async def _call(
-        self, function: FunctionRecord, method: HttpMethod, path: str, headers: Mapping[str, str], body: str | None
-    ) -> tuple[int, str | None, tuple[str, ...]]:
-        """Answers the status, the body as JSON text, and what is to be noted in the log."""
-        try:
-            answer = await self._functions.call(
-                function.invocation_url or "",
-                method=method.value,
-                path=path,
-                headers=headers,
-                body=None if body is None else body.encode(),
-                timeout_s=function.timeout,
-            )
-        except InvocationTimeoutError as error:
-            return TIMED_OUT, None, (f"The function timed out: {error}.",)
-        except UnreachableError as error:
-            return UNREACHABLE, None, (f"The function could not be reached: {error}.",)
-        return answer.status_code, self._logged_body(answer), ()
-
-    def _logged_body(self, answer: FunctionAnswer) -> str | None:
-        return response_text(
-            answer.body,
-            answer.headers.get("content-type", ""),
-            limit=MAX_RESPONSE_LOG_BYTES,
-            incomplete=answer.truncated,
-        )
-
-    async def _record(
-        self,
-        function: FunctionRecord,
-        *,
-        status_code: int,
-        duration_ms: float,
-        request_body: str | None,
-        response_body: str | None,
-        logs: tuple[str, ...],
+    async def invoke(
+        self, function_id: str, *, method: HttpMethod | None, path: str, body: str | None
     ) -> ExecutionLogRecord:
-        """Store the log and count it; the answer is what was stored."""
-        succeeded = 200 <= status_code < 300  # a 2xx
-        log = ExecutionLogRecord(
-            id=new_log_id(),
-            function_id=function.id,
-            workspace_id=function.workspace_id,
-            timestamp=self._clock(),
-            status=ExecutionStatus.SUCCESS if succeeded else ExecutionStatus.ERROR,
-            duration_ms=round(duration_ms, 3),
-            status_code=status_code,
-            request_body=request_body,
-            response_body=response_body,
-            logs=logs,
-            level=_level(status_code),
-        )
-        await asyncio.gather(
-            self._dynamo.execution_logs.put(log),
-            self._dynamo.figures.count(
-                function.workspace_id,
-                function.id,
-                at=log.timestamp,
-                is_error=not succeeded,
-                duration_ms=log.duration_ms,
-            ),
-        )
+        """Send JSON text to a function; its failure to answer is a result: 504 or 503, as it was stored."""
+        function = await self.find(function_id)
+        chosen = _choose_method(function, method)
+        target = _target(path)
+        self.check_invocable(function)
+        return await self.send(function, method=chosen, target=target, body=body)
+
+    async def send(
+        self, function: FunctionRecord, *, method: HttpMethod, target: bytes, body: str | None
+    ) -> ExecutionLogRecord:
+        """Send JSON text to a function that can be called; what came of it, as it was stored."""
+        headers = OWN_HEADERS if body is None else [*OWN_HEADERS, (b"content-type", b"application/json")]
+        content = None if body is None else body.encode()
+        call = FunctionCall(method=method.value, target=target, headers=headers, body=content)
+        try:
+            async with self.stream(function, call) as invocation:
+                async for _ in invocation.chunks():
+                    if invocation.received_bytes > MAX_RESPONSE_BYTES:
+                        break
+        except InvocationFailedError as failure:
+            return failure.log
+        assert invocation.log is not None  # noqa: S101  # it was recorded at the end of the block
+        return invocation.log
+
+    @asynccontextmanager
+    async def stream(self, function: FunctionRecord, call: FunctionCall) -> AsyncIterator[Invocation]:
+        """Call a function; within the block its answer can be read, and at the block's end all is recorded.
+
+        The function's timeout bounds the time to the block's end. InvocationFailedError, once it is recorded,
+        where the function fails to answer to the end. A block that another error leaves is recorded as cut off.
+        DynamoDBError where the log could not be stored.
+        """
+        invocation = Invocation(function, call)
+        failed = False
+        deadline = asyncio.timeout(function.timeout)
+        try:
+            async with (
+                deadline,
+                self._functions.request(
+                    function.invocation_url or "",
+                    method=call.method,
+                    target=call.target,
+                    headers=call.headers,
+                    body=invocation.request_body(),
+                ) as answer,
+            ):
+                invocation.answered(answer)
+                yield invocation
+        except UnreachableError as error:
+            invocation.broke_off(error)
+            failed = True
+        except BaseException as error:
+            if isinstance(error, TimeoutError) and deadline.expired():
+                invocation.timed_out()
+                failed = True
+            else:
+                invocation.abandoned(error)
+                with suppress(DynamoDBError):  # the recorder has logged it, and nobody waits here
+                    await self._record(invocation)
+                raise
+        log = await self._record(invocation)
+        if failed:
+            raise InvocationFailedError(log)
+
+    async def finish(self) -> None:
+        """Wait for what is being recorded."""
+        await self._recorder.finish()
+
+    async def _record(self, invocation: Invocation) -> ExecutionLogRecord:
+        log = invocation.to_record(self._clock())
+        invocation.log = log
+        await self._recorder.record(log)
         return log
-
-
-def _level(status_code: int) -> LogLevel:
-    if status_code >= 500:  # a 5xx
-        return LogLevel.ERROR
-    return LogLevel.INFO if 200 <= status_code < 300 else LogLevel.WARN  # a 2xx
 
 
 def _choose_method(function: FunctionRecord, method: HttpMethod | None) -> HttpMethod:
@@ -165,7 +166,8 @@ def _choose_method(function: FunctionRecord, method: HttpMethod | None) -> HttpM
     return method
 
 
-def _check_path(path: str) -> None:
+def _target(path: str) -> bytes:
+    """Path and query as they are sent; what is not ASCII is percent-encoded, as browsers do."""
     if not path.startswith("/") or len(path) > MAX_PATH_CHARACTERS:
         message = f"path must start with / and have at most {MAX_PATH_CHARACTERS} characters."
         raise InvalidInputError(message, field="path")
@@ -173,3 +175,7 @@ def _check_path(path: str) -> None:
         raise InvalidInputError(
             "path must not contain spaces, control characters or #; encode them.", field="path"
         )
+    try:
+        return quote(path, safe=PRINTABLE).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError("path must be valid Unicode text.", field="path") from error

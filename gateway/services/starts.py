@@ -1,4 +1,4 @@
-"""Starting builds of what was uploaded: checked, stored in S3, the row written, then handed to the builder.
+"""Starting builds of what was uploaded, or uploaded before: checked, stored, then handed to the builder.
 
 A crash after the row leaves a build that recovery ends as FAILED, and never two builds. Credentials of a registry
 go to the builder alone: they are neither stored nor logged.
@@ -6,26 +6,20 @@ go to the builder alone: they are neither stored nor logged.
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import BinaryIO
+from dataclasses import replace
 
 from gateway.builds.journal import BuildJournal
+from gateway.builds.messages import conceal
 from gateway.builds.pipeline import default_tag
 from gateway.builds.poller import BuildPoller
 from gateway.builds.states import fail, first_step
-from gateway.errors import (
-    BuilderError,
-    DynamoDBError,
-    InvalidInputError,
-    NotFoundError,
-    PayloadTooLargeError,
-    S3Error,
-)
+from gateway.errors import BuilderError, DynamoDBError, NotFoundError, S3Error
 from gateway.records.builds import AcceptedTask, BuildKind, BuildRecord
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord
 from gateway.services import build_inputs as inputs
 from gateway.services.ids import new_build_id
+from gateway.services.uploads import SourceUpload, check_upload
 from gateway.services.validation import check_function_id, check_workspace_id
 from gateway.upstream.builder import Builder
 from gateway.upstream.dynamo import Dynamo
@@ -36,17 +30,8 @@ logger = logging.getLogger(__name__)
 Submit = Callable[[BuildRecord], Awaitable[AcceptedTask]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceUpload:
-    """A file as it came: spooled to disk by whoever received it, and read from there in parts."""
-
-    filename: str | None
-    file: BinaryIO
-    size_bytes: int
-
-
 class BuildStartService:
-    """The mutations that build an uploaded source."""
+    """The mutations that hand a source to the builder."""
 
     def __init__(
         self,
@@ -78,14 +63,16 @@ class BuildStartService:
         app_name: str | None = None,
     ) -> BuildRecord:
         """Build a source; answers once the builder has accepted it. What it refuses is raised, and FAILED."""
-        app_name = inputs.check_app_name(app_name)
-        filename = inputs.check_filename(upload.filename)
-        build = await self._new_build(BuildKind.BUILD, workspace_id, function_id, app_name, filename, upload)
+        name = inputs.check_app_name(app_name)
+        filename = await self._check(workspace_id, function_id, upload)
+        build = self._new_build(
+            BuildKind.BUILD, workspace_id, name or inputs.app_of(filename), function_id=function_id
+        )
 
-        async def submit(stored: BuildRecord) -> AcceptedTask:
-            return await self._builder.start_build(stored.workspace_id, filename, upload.file, app_name=app_name)
+        async def submit(_: BuildRecord) -> AcceptedTask:
+            return await self._builder.start_build(workspace_id, filename, upload.file, app_name=name)
 
-        return await self._start(build, filename, upload, submit)
+        return await self._start(await self._store(build, filename, upload), submit)
 
     async def start_build_and_push(
         self,
@@ -100,61 +87,102 @@ class BuildStartService:
         tag: str | None = None,
     ) -> BuildRecord:
         """Build a source and push the image; answers like `start_build`. Without a tag it is `task-{build id}`."""
-        app_name = inputs.check_app_name(app_name)
-        filename = inputs.check_filename(upload.filename)
+        name = inputs.check_app_name(app_name)
         tag = inputs.check_tag(tag)
         registry = inputs.check_registry_url(registry_url) or self._registry_url
-        user = inputs.check_credential(username, field="username")
-        secret = inputs.check_credential(password, field="password")
-        if bool(user) != bool(secret):
-            missing = "password" if user else "username"
-            message = "username and password come together; leave both out to use the builder's own IAM role."
-            raise InvalidInputError(message, field=missing)
-        kind = BuildKind.BUILD_AND_PUSH
-        build = await self._new_build(kind, workspace_id, function_id, app_name, filename, upload, registry, tag)
+        user, secret = inputs.check_credentials(username, password)
+        filename = await self._check(workspace_id, function_id, upload)
+        build = self._new_build(
+            BuildKind.BUILD_AND_PUSH,
+            workspace_id,
+            name or inputs.app_of(filename),
+            function_id=function_id,
+            registry_url=registry,
+            tag=tag,
+        )
 
         async def submit(stored: BuildRecord) -> AcceptedTask:
             return await self._builder.start_build_and_push(
-                stored.workspace_id,
+                workspace_id,
                 filename,
                 upload.file,
-                app_name=app_name,
+                app_name=name,
                 tag=tag or default_tag(stored.id),
                 registry_url=registry,
                 username=user,
                 password=secret,
             )
 
-        return await self._start(build, filename, upload, submit)
+        return await self._start(await self._store(build, filename, upload), submit, secret)
 
-    async def _new_build(
+    async def start_push(
+        self,
+        *,
+        workspace_id: str,
+        registry_url: str,
+        source_path: str,
+        username: str | None = None,
+        password: str | None = None,
+        tag: str | None = None,
+    ) -> BuildRecord:
+        """Push the image of a source that was uploaded to this workspace before; answers like `start_build`."""
+        check_workspace_id(workspace_id)
+        registry = inputs.check_registry_url(registry_url) or ""
+        tag = inputs.check_tag(tag)
+        user, secret = inputs.check_credentials(username, password)
+        key = inputs.check_source_path(source_path, bucket=self._sources.name, workspace_id=workspace_id)
+        await self._require(workspace_id, None)
+        if not await self._sources.has_object(key):
+            raise NotFoundError(f"There is no source {source_path}.", field="sourcePath")
+        build = self._new_build(
+            BuildKind.PUSH, workspace_id, inputs.app_of(key.rpartition("/")[2]), registry_url=registry, tag=tag
+        )
+
+        async def submit(stored: BuildRecord) -> AcceptedTask:
+            return await self._builder.start_push(
+                workspace_id,
+                source_path,
+                registry_url=registry,
+                tag=tag or default_tag(stored.id),
+                username=user,
+                password=secret,
+            )
+
+        return await self._start(
+            await self._journal.create(replace(build, source_path=source_path)), submit, secret
+        )
+
+    async def _check(self, workspace_id: str, function_id: str | None, upload: SourceUpload) -> str:
+        """Refuse what can't be built before anything is stored; answers the file's name as it is used."""
+        check_workspace_id(workspace_id)
+        filename = inputs.check_filename(upload.filename)
+        await self._require(workspace_id, function_id)
+        await check_upload(upload, filename, max_bytes=self._max_upload_bytes)
+        return filename
+
+    def _new_build(
         self,
         kind: BuildKind,
         workspace_id: str,
-        function_id: str | None,
-        app_name: str | None,
-        filename: str,
-        upload: SourceUpload,
+        app_name: str,
+        *,
+        function_id: str | None = None,
         registry_url: str | None = None,
         tag: str | None = None,
     ) -> BuildRecord:
-        check_workspace_id(workspace_id)
-        if upload.size_bytes > self._max_upload_bytes:
-            message = f"file must have at most {self._max_upload_bytes} bytes; it has {upload.size_bytes}."
-            raise PayloadTooLargeError(message, field="file")
-        await self._require(workspace_id, function_id)
         build_id, now = new_build_id(), self._clock()
+        step = first_step(kind, now)
         return BuildRecord(
             id=build_id,
             workspace_id=workspace_id,
             kind=kind,
-            status=first_step(kind, now).status,
-            app_name=app_name or inputs.strip_name(filename.rpartition(".")[0]),
+            status=step.status,
+            app_name=app_name,
             created_at=now,
             updated_at=now,
             function_id=function_id,
             expected_image=f"{registry_url}:{tag or default_tag(build_id)}" if registry_url else None,
-            steps=(first_step(kind, now),),
+            steps=(step,),
         )
 
     async def _require(self, workspace_id: str, function_id: str | None) -> None:
@@ -168,14 +196,17 @@ class BuildStartService:
         elif await self._dynamo.workspaces.get(workspace_id) is None:
             raise NotFoundError(f"There is no workspace {workspace_id}.", field="workspaceId")
 
-    async def _start(self, build: BuildRecord, filename: str, upload: SourceUpload, submit: Submit) -> BuildRecord:
-        build = await self._store(build, filename, upload)
+    async def _start(self, build: BuildRecord, submit: Submit, secret: str = "") -> BuildRecord:
+        """Hand a stored build to the builder; `secret` is cut out of what it says."""
         try:
             accepted = await submit(build)
-        except BaseException as error:
+        except BuilderError as error:
+            refusal = conceal(error, secret)
+            await self._end(build, refusal.message)
+            raise refusal from None  # the builder's own words may hold the secret
+        except BaseException:
             # A caller that hung up ends it too: nobody else would carry a build that has no task.
-            reason = error.message if isinstance(error, BuilderError) else "The start was interrupted."
-            await self._journal.store(build, fail(build, reason, self._clock()))
+            await self._end(build, "The start was interrupted.")
             raise
         try:
             current = await self._journal.accept(build, accepted.task_id, None)
@@ -187,6 +218,13 @@ class BuildStartService:
             raise NotFoundError(f"The workspace {build.workspace_id} was deleted.", field="workspaceId")
         self._poller.follow(current)
         return current
+
+    async def _end(self, build: BuildRecord, reason: str) -> None:
+        """End a build that was not started; where the row can't be told, the poller ends it as soon as it can."""
+        try:
+            await self._journal.store(build, fail(build, reason, self._clock()))
+        except DynamoDBError:
+            self._poller.follow(build)
 
     async def _store(self, build: BuildRecord, filename: str, upload: SourceUpload) -> BuildRecord:
         """S3 first, then the row: what fails in between leaves at most an object that nothing refers to."""

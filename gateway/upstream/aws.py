@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import aioboto3
 from aiobotocore.config import AioConfig
+from botocore.exceptions import NoCredentialsError
 
 from gateway.telemetry import record_call
 from gateway.upstream.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from gateway.upstream.signing import Credentials
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.client import DynamoDBClient
@@ -48,6 +50,15 @@ async def _open_client(service: str, region: str, endpoint_url: str | None) -> A
     async with _session(region).client(service, endpoint_url=endpoint_url, config=config) as client:
         client.meta.events.register(f"before-send.{service}", _record)
         yield client
+
+
+async def credentials_of(region: str) -> Credentials:
+    """The credentials that the SDK found, renewed before they expire; NoCredentialsError where there are none."""
+    found = await _session(region).get_credentials()
+    frozen = None if found is None else await found.get_frozen_credentials()
+    if frozen is None or frozen.access_key is None or frozen.secret_key is None:
+        raise NoCredentialsError
+    return Credentials(access_key=frozen.access_key, secret_key=frozen.secret_key, token=frozen.token)
 
 
 @cache

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -38,22 +39,58 @@ class Kubernetes:
         await self._delete(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers/{name}-hpa")
         await self._delete(f"/apis/core.spinkube.dev/v1alpha1/namespaces/{namespace}/spinapps/{name}")
 
+    async def get_spinapp_owner(self, namespace: str, name: str) -> str | None:
+        """The function that a SpinApp's pods are labelled with; None where there is no label or no app."""
+        if self._client is None:
+            return None
+        path = f"/apis/core.spinkube.dev/v1alpha1/namespaces/{namespace}/spinapps/{name}"
+        response = await self._request("GET", path, missing_ok=True)
+        labels = response.json().get("spec", {}).get("podLabels") or {}
+        owner = labels.get("function_id")
+        return None if owner is None else str(owner)
+
     async def check(self) -> None:
         """Ask the API whether it is ready."""
         if self._client is not None:
             await self._request("GET", "/readyz")
 
+    async def has_namespace(self, namespace: str) -> bool | None:
+        """Whether a namespace exists; None where that can't be asked."""
+        try:
+            response = await self._request("GET", f"/api/v1/namespaces/{namespace}", missing_ok=True)
+        except KubernetesError as error:
+            if error.retryable:
+                raise
+            return None  # namespaces are not ours to read: a role of one namespace does not have them
+        if response.is_success:
+            return True
+        return False if f'namespaces "{namespace}" not found' in response.json().get("message", "") else None
+
+    async def may_delete(self, namespace: str, group: str, resource: str) -> bool | None:
+        """Whether these may be deleted; None where the API does not say."""
+        attributes = {"namespace": namespace, "verb": "delete", "group": group, "resource": resource}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        response = await self._request("POST", path, missing_ok=True, body=review)
+        return bool(response.json()["status"]["allowed"]) if response.is_success else None
+
     async def _delete(self, path: str) -> None:
         response = await self._request("DELETE", path, missing_ok=True)
         logger.info("DELETE %s: %s", path, response.status_code)
 
-    async def _request(self, method: str, path: str, *, missing_ok: bool = False) -> httpx.Response:
+    async def _request(
+        self, method: str, path: str, *, missing_ok: bool = False, body: dict[str, Any] | None = None
+    ) -> httpx.Response:
         assert self._client is not None  # noqa: S101  # the callers have asked
-        token = None if self._token_file is None else self._token_file.read_text().strip()
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
         try:
-            response = await self._client.request(method, path, headers=headers)
-        except httpx.HTTPError as error:
+            token = None if self._token_file is None else self._token_file.read_text().strip()
+            headers = {} if token is None else {"authorization": f"Bearer {token}"}
+            response = await self._client.request(method, path, headers=headers, json=body)
+        except (httpx.HTTPError, OSError) as error:
             raise KubernetesError(
                 f"The Kubernetes API did not answer {method} {path}: {error}", retryable=True
             ) from error

@@ -4,6 +4,8 @@
 upload; `build-artifacts/` is the Builder Service's own.
 """
 
+import logging
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import IO, TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ from gateway.upstream.aws import open_s3_client
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
     from types_aiobotocore_s3.type_defs import ObjectIdentifierTypeDef
+
+logger = logging.getLogger(__name__)
 
 MISSING_CODES = frozenset({"NoSuchKey", "404"})
 MAX_DELETED_KEYS = 1000
@@ -57,11 +61,23 @@ class SourceBucket:
             await self._client.delete_object(Bucket=self.name, Key=key)
 
     async def write_upload(self, workspace_id: str, build_id: str, filename: str, file: IO[bytes]) -> str:
-        """Store what was uploaded for a build, part by part; answers its `s3://` address."""
+        """Store what was uploaded for a build, sent as it is read from its start; answers its `s3://` address."""
         key = f"build-sources/{workspace_id}/{build_id}/{filename}"
+        file.seek(0)
         with _translated("PutObject", key):
-            await self._client.upload_fileobj(file, self.name, key)
+            await self._client.put_object(Bucket=self.name, Key=key, Body=file)
         return f"s3://{self.name}/{key}"
+
+    async def has_object(self, key: str) -> bool:
+        """Whether there is such an object."""
+        try:
+            with _translated("HeadObject", key):
+                await self._client.head_object(Bucket=self.name, Key=key)
+        except S3Error as error:
+            if (error.details or {}).get("awsCode") in MISSING_CODES:
+                return False
+            raise
+        return True
 
     async def delete_uploads(self, workspace_id: str, build_id: str | None = None) -> None:
         """Remove what was uploaded for a build, or for all builds of a workspace."""
@@ -90,12 +106,7 @@ class SourceBucket:
 
     async def ensure(self, region: str) -> bool:
         """Create the bucket where it is missing; answers whether it was."""
-        try:
-            await self.check()
-        except S3Error as error:
-            if (error.details or {}).get("awsCode") not in {"404", "NoSuchBucket"}:
-                raise
-        else:
+        if not await self.is_missing():
             return False
         options: Any = {} if region == "us-east-1" else {"LocationConstraint": region}
         with _translated("CreateBucket", self.name):
@@ -103,6 +114,32 @@ class SourceBucket:
                 Bucket=self.name, **({"CreateBucketConfiguration": options} if options else {})
             )
         return True
+
+    async def probe(self) -> None:
+        """Write, read, list and delete an object of its own, as the gateway does with sources."""
+        key = f"blue-gateway-doctor/{uuid.uuid4()}"
+        with _translated("PutObject", key):
+            await self._client.put_object(Bucket=self.name, Key=key, Body=b"probe")
+        try:
+            with _translated("GetObject", key):
+                answer = await self._client.get_object(Bucket=self.name, Key=key)
+                async with answer["Body"] as body:
+                    await body.read()
+            with _translated("ListObjectsV2", key):
+                await self._client.list_objects_v2(Bucket=self.name, Prefix=key, MaxKeys=1)
+        finally:
+            with _translated("DeleteObject", key):
+                await self._client.delete_object(Bucket=self.name, Key=key)
+
+    async def is_missing(self) -> bool:
+        """Whether there is no such bucket; S3Error where it is another's."""
+        try:
+            await self.check()
+        except S3Error as error:
+            if (error.details or {}).get("awsCode") in {"404", "NoSuchBucket"}:
+                return True
+            raise
+        return False
 
     async def check(self) -> None:
         """Ask S3 whether the bucket is there and ours."""
@@ -127,11 +164,13 @@ def _translated(operation: str, key: str) -> Iterator[None]:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        text = error.response.get("Error", {}).get("Message", "")
+        # AWS's own words may name accounts and roles: they are for the operator, not for the caller.
+        logger.log(logging.DEBUG if code in MISSING_CODES else logging.WARNING, "S3 refused %s: %s", key, error)
         raise S3Error(
-            f"S3 refused {operation} on {key}: {code}: {text}",
+            f"S3 refused {operation} on {key}: {code}",
             details={"awsCode": code},
             retryable=code in {"SlowDown", "InternalError", "ServiceUnavailable", "503", "500"},
         ) from error
     except (BotoCoreError, OSError, TimeoutError) as error:
-        raise S3Error(f"S3 did not answer {operation} on {key}: {error}", retryable=True) from error
+        logger.warning("S3 did not answer %s on %s: %r", operation, key, error)
+        raise S3Error(f"S3 did not answer {operation} on {key}.", retryable=True) from error

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 ASSETS_PATH = "/graphql/explorer-assets"
@@ -33,8 +33,11 @@ _POLICY_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 
 
 def explorer_routes() -> list[Route]:
-    """The routes of the assets; the page itself shares /graphql with the API, see `explorer_page`."""
-    return [Route(ASSETS_PATH + "/{name}", _asset, methods=["GET"])]
+    """The assets, and the way in from `/`; the page itself shares /graphql with the API, see `explorer_page`."""
+    return [
+        Route(ASSETS_PATH + "/{name}", _asset, methods=["GET"]),
+        Route("/", _way_in, methods=["GET"]),
+    ]
 
 
 def explorer_page(request: Request) -> Response:
@@ -77,6 +80,13 @@ def _content_security_policy(host: str) -> str:
             "frame-ancestors 'none'",
         )
     )
+
+
+async def _way_in(request: Request) -> Response:
+    """Send browsers to the explorer; for everybody else there is nothing here."""
+    if "text/html" not in request.headers.get("accept", "").lower():
+        raise HTTPException(404)
+    return RedirectResponse("/graphql", headers={"vary": "Accept"})
 
 
 async def _asset(request: Request) -> Response:

@@ -9,7 +9,7 @@ from strawberry.scalars import JSON
 
 from gateway.errors import InvalidInputError
 from gateway.records.builds import DeployRequest
-from gateway.services.starts import SourceUpload
+from gateway.services.uploads import SourceUpload
 
 T = TypeVar("T")
 

@@ -5,15 +5,21 @@ from typing import Annotated
 import strawberry
 
 from schema.builds.inputs import (
+    CancelBuildInput,
     DeployFunctionInput,
     DeploySpinAppInput,
+    RollbackFunctionInput,
+    ScaffoldSpinAppInput,
     StartBuildAndPushInput,
     StartBuildInput,
+    StartPushInput,
     given,
     to_upload,
 )
 from schema.builds.payloads import (
+    CancelBuildPayload,
     DeploySpinAppPayload,
+    ScaffoldSpinAppPayload,
     StartBuildPayload,
 )
 from schema.builds.types import Build, Deployment
@@ -101,4 +107,63 @@ class BuildMutations:
             cpu_request=given(input.cpu_request),
             memory_request=given(input.memory_request),
         )
+        return StartBuildPayload(build=Build.from_record(record))
+
+    @strawberry.mutation(
+        description="Push the image of a source that was built before. Answers once the builder has accepted it; "
+        "what it refuses is BUILDER_ERROR and a FAILED build."
+    )
+    async def start_push(
+        self,
+        info: Info,
+        input: Annotated[StartPushInput, strawberry.argument(description="What to push, and where to.")],
+    ) -> StartBuildPayload:
+        """Start a push."""
+        record = await info.context.resources.starts.start_push(
+            workspace_id=input.workspace_id,
+            registry_url=input.registry_url,
+            source_path=input.source_path,
+            username=given(input.username),
+            password=given(input.password),
+            tag=given(input.tag),
+        )
+        return StartBuildPayload(build=Build.from_record(record))
+
+    @strawberry.mutation(
+        description="End a build for the gateway: it is not followed any more and never deploys. The builder may "
+        "finish its own work. A finished build is CONFLICT."
+    )
+    async def cancel_build(
+        self, info: Info, input: Annotated[CancelBuildInput, strawberry.argument(description="Which build.")]
+    ) -> CancelBuildPayload:
+        """Cancel a build."""
+        record = await info.context.resources.cancellations.cancel(input.id)
+        return CancelBuildPayload(build=Build.from_record(record))
+
+    @strawberry.mutation(
+        description="Have a SpinApp manifest made of an image; that it can't be is an answer too."
+    )
+    async def scaffold_spin_app(
+        self, info: Info, input: Annotated[ScaffoldSpinAppInput, strawberry.argument(description="Of what.")]
+    ) -> ScaffoldSpinAppPayload:
+        """Make a manifest."""
+        result = await info.context.resources.deployments.scaffold_spin_app(
+            input.image_ref,
+            component=given(input.component),
+            replicas=input.replicas,
+            output_path=given(input.output_path),
+        )
+        return ScaffoldSpinAppPayload.from_record(result)
+
+    @strawberry.mutation(
+        description="Deploy an earlier deployment's image again, as a build of kind ROLLBACK that starts at "
+        "DEPLOYING."
+    )
+    async def rollback_function(
+        self,
+        info: Info,
+        input: Annotated[RollbackFunctionInput, strawberry.argument(description="What to roll back to.")],
+    ) -> StartBuildPayload:
+        """Roll a function back."""
+        record = await info.context.resources.rollbacks.roll_back(input.function_id, input.deployment_id)
         return StartBuildPayload(build=Build.from_record(record))

@@ -2,6 +2,7 @@
 
 import strawberry
 
+from gateway.records.builds import ScaffoldResult
 from schema.builds.types import Build, Deployment
 
 
@@ -27,6 +28,16 @@ class ScaffoldSpinAppPayload:
     yaml_content: str | None = strawberry.field(description="The manifest, YAML.")
     file_path: str | None = strawberry.field(description="Where the Builder Service wrote it.")
     error: str | None = strawberry.field(description="Why there is none.")
+
+    @classmethod
+    def from_record(cls, record: ScaffoldResult) -> "ScaffoldSpinAppPayload":
+        """Make the payload of a record."""
+        return cls(
+            success=record.success,
+            yaml_content=record.yaml_content,
+            file_path=record.file_path,
+            error=record.error,
+        )
 
 
 @strawberry.type(description="What was deployed.")

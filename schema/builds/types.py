@@ -79,8 +79,14 @@ class Deployment:
     use_spot: bool = strawberry.field(description="Whether it may run on spot nodes.")
     deployed_at: datetime = strawberry.field(description="When it was deployed.")
     is_current: bool = strawberry.field(description="True on the one that is running now.")
-    can_rollback: bool = strawberry.field(description="True where rollbackFunction would accept it.")
     record: strawberry.Private[DeploymentRecord]
+    function_record: strawberry.Private[FunctionRecord | None]
+
+    @strawberry.field(description="True where rollbackFunction would accept it.")
+    def can_rollback(self, info: Info) -> bool:
+        """Ask what would refuse it."""
+        refusal = info.context.resources.rollbacks.refusal
+        return self.function_record is not None and refusal(self.function_record, self.record) is None
 
     @strawberry.field(description="The function it is of; null where none was named, or once it is deleted.")
     async def function(
@@ -105,8 +111,8 @@ class Deployment:
             use_spot=record.use_spot,
             deployed_at=record.deployed_at,
             is_current=is_current,
-            can_rollback=function is not None and not is_current and function.active_build_id is None,
             record=record,
+            function_record=function,
         )
 
 

@@ -129,7 +129,7 @@ class SourceLoader(Loader[tuple[str, str], bytes]):
 
         async def read(key: tuple[str, str]) -> bytes | GatewayError | None:
             try:
-                return await self.resources.sources.read_source(*key)
+                return await self.resources.sources.read(*key)
             except GatewayError as error:
                 return error
 

@@ -1,10 +1,10 @@
 """Creating, changing, deleting and invoking functions."""
 
-import json
 from typing import Annotated
 
 import strawberry
 
+from gateway.records.json_text import json_text
 from schema.context import Info
 from schema.execution_logs.types import ExecutionLog
 from schema.functions.inputs import (
@@ -89,7 +89,7 @@ class FunctionMutations:
         input: Annotated[DeleteFunctionInput, strawberry.argument(description="The function to delete.")],
     ) -> DeleteFunctionPayload:
         """Delete a function."""
-        record = await info.context.resources.functions.delete(input.id)
+        record = await info.context.resources.deletions.delete_function(input.id)
         workspace = await info.context.resources.workspaces.require(record.workspace_id)
         return DeleteFunctionPayload(
             deleted_function_id=strawberry.ID(record.id), workspace=Workspace.from_record(workspace)
@@ -106,7 +106,7 @@ class FunctionMutations:
         input: Annotated[InvokeFunctionInput, strawberry.argument(description="How to call it.")],
     ) -> InvokeFunctionPayload:
         """Invoke a function."""
-        body = None if input.body in (None, strawberry.UNSET) else json.dumps(input.body, ensure_ascii=False)
+        body = None if input.body is None or input.body is strawberry.UNSET else json_text(input.body)
         record = await info.context.resources.invocations.invoke(
             input.function_id, method=input.method or None, path=input.path, body=body
         )

@@ -9,6 +9,7 @@ from gateway.records.functions import Figures, FunctionRecord
 from gateway.services.validation import check_function_id
 from gateway.upstream.dynamo.keys import function_figures_key, function_key
 from schema.context import Info
+from schema.early import names_object
 from schema.functions.loaders import WorkspaceOfFunctionLoader
 from schema.functions.resolvers import FIGURE_FIELDS
 from schema.functions.types import Function
@@ -34,7 +35,11 @@ async def load_function(info: Info, function_id: str) -> Function | None:
 class FunctionQueries:
     """The root fields of functions."""
 
-    @strawberry.field(description="A function; null with a NOT_FOUND error where there is none.")
+    @strawberry.field(
+        description="A function; null with a NOT_FOUND error where there is none.",
+        # One that is new to the process may not exist: Loki and Prometheus are not asked about it in vain.
+        metadata=names_object(lambda context, id_: context.resources.dynamo.functions.is_known(id_)),
+    )
     async def function(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Such as fn-1a2b3c4d.")]
     ) -> Function | None:

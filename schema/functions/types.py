@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import strawberry
@@ -14,6 +15,7 @@ from schema.builds.loaders import BuildByIdLoader
 from schema.builds.resolvers import resolve_deployments, resolve_function_builds
 from schema.builds.types import Build, BuildConnection, DeploymentConnection
 from schema.context import Info
+from schema.early import by_id
 from schema.execution_logs.types import ExecutionLogConnection, ExecutionLogFilter, resolve_execution_logs
 from schema.functions.enums import FunctionStatus, HttpMethod
 from schema.functions.loaders import FunctionCountLoader, SourceLoader
@@ -21,6 +23,7 @@ from schema.logs.types import LogConnection, resolve_logs
 from schema.metrics.types import FunctionMetrics, resolve_metrics
 from schema.node import Node
 from schema.pagination import Connection
+from schema.plans import plain
 from schema.rows import load_function_figures
 from schema.scalars import Base64Bytes
 from schema.workspaces.loaders import WorkspaceByIdLoader
@@ -122,23 +125,33 @@ class Function(Node):
 
         return load()
 
-    @strawberry.field(description="Invocations in the last 24 hours: the current hour and the 23 before it.")
+    @strawberry.field(
+        description="Invocations in the last 24 hours: the current hour and the 23 before it.",
+        metadata=plain(attrgetter("figures.invocations")),
+    )
     def invocations24h(self, info: Info) -> int:
         """Sum the window."""
         return self._derive(info, lambda figures: figures.invocations)  # type: ignore[return-value]  # or awaitable
 
-    @strawberry.field(description="How many of them were not answered with a 2xx.")
+    @strawberry.field(
+        description="How many of them were not answered with a 2xx.",
+        metadata=plain(attrgetter("figures.errors")),
+    )
     def errors24h(self, info: Info) -> int:
         """Sum the window."""
         return self._derive(info, lambda figures: figures.errors)  # type: ignore[return-value]  # or awaitable
 
-    @strawberry.field(description="errors24h / invocations24h * 100; 0 when nothing was invoked.")
+    @strawberry.field(
+        description="errors24h / invocations24h * 100; 0 when nothing was invoked.",
+        metadata=plain(attrgetter("figures.error_rate")),
+    )
     def error_rate(self, info: Info) -> float:
         """Divide the sums."""
         return self._derive(info, lambda figures: figures.error_rate)  # type: ignore[return-value]  # or awaitable
 
     @strawberry.field(
-        description="Mean duration of the last 24 hours' invocations, in ms; 0 when there were none."
+        description="Mean duration of the last 24 hours' invocations, in ms; 0 when there were none.",
+        metadata=plain(attrgetter("figures.avg_duration_ms")),
     )
     def avg_duration(self, info: Info) -> float:
         """Divide the sums."""
@@ -146,7 +159,8 @@ class Function(Node):
 
     @strawberry.field(
         description="One bucket an hour, oldest first, the current hour last; hours with no invocation are "
-        "present with zeros."
+        "present with zeros.",
+        metadata=plain(lambda function: _buckets(function.figures, MAX_HISTORY_HOURS)),
     )
     def invocation_history(
         self, info: Info, hours: Annotated[int, strawberry.argument(description="How many hours, 1 to 24.")] = 24
@@ -156,7 +170,7 @@ class Function(Node):
             raise InvalidInputError(f"hours must be 1 to {MAX_HISTORY_HOURS}; it is {hours}.", field="hours")
         return self._derive(info, lambda figures: _buckets(figures, hours))  # type: ignore[return-value]  # or awaitable
 
-    @strawberry.field(description="Its invocations as they were recorded, newest first.")
+    @strawberry.field(description="Its invocations as they were recorded, newest first.", metadata=by_id())
     async def execution_logs(
         self,
         info: Info,
@@ -171,7 +185,8 @@ class Function(Node):
 
     @strawberry.field(
         description="The pods' own output, from Loki. Null with an error when Loki cannot answer; the rest of "
-        "the query is unharmed."
+        "the query is unharmed.",
+        metadata=by_id(),
     )
     async def logs(
         self,
@@ -201,7 +216,8 @@ class Function(Node):
 
     @strawberry.field(
         description="From Prometheus. Null with an error when it cannot answer at all; status PARTIAL when some "
-        "of the queries failed."
+        "of the queries failed.",
+        metadata=by_id(),
     )
     async def metrics(
         self,
@@ -215,7 +231,7 @@ class Function(Node):
         """Query Prometheus."""
         return await resolve_metrics(info, function_id=self.id, window=window, step=step)
 
-    @strawberry.field(description="Its builds, newest first.")
+    @strawberry.field(description="Its builds, newest first.", metadata=by_id())
     async def builds(
         self,
         info: Info,

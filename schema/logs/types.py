@@ -108,7 +108,7 @@ async def resolve_logs(
     """
     if since is not None and until is not None and since >= until:
         raise InvalidInputError("since must be before until.", field="since")
-    contains = _check_contains(contains)
+    contains = check_contains(contains)
     # Another filter or order is another list, where a cursor of this one has no place.
     kind = f"logs:{function_id}:{direction.value}:{zlib.crc32((contains or '').encode()):x}"
     query = LogQuery(
@@ -124,7 +124,8 @@ async def resolve_logs(
     return LogConnection.from_page(cast("Page[LogEntryRecord]", page), kind)  # every query has one
 
 
-def _check_contains(contains: str | None) -> str | None:
+def check_contains(contains: str | None) -> str | None:
+    """A text to search for; empty is none."""
     if not contains:
         return None
     if len(contains) > MAX_CONTAINS_CHARACTERS:

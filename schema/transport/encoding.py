@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 import orjson
 
+from gateway.records.json_text import JSONNumber
+
 MAX_JSON_DEPTH = 200
 """Levels of nesting in a request. orjson writes 254; real payloads have a dozen."""
 MAX_DIGITS = 4_000
@@ -57,6 +59,8 @@ def _spell_out(value: Any) -> Any:
         return [_spell_out(item) for item in value]
     if isinstance(value, int) and not _INT64_MIN <= value <= _UINT64_MAX:
         return orjson.Fragment(str(value))
+    if isinstance(value, JSONNumber):
+        return orjson.Fragment(value.text)
     if isinstance(value, str) and not value.isascii():
         return orjson.Fragment(json.dumps(value))
     return value
@@ -82,13 +86,15 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _parse_float(text: str) -> float:
-    value = float(text)
+    value = JSONNumber(text)
     if isinf(value):
         raise ValueError(f"{text} is beyond the range of a double")
     return value
 
 
-def _parse_int(text: str) -> int:
+def _parse_int(text: str) -> int | JSONNumber:
+    if text == "-0":
+        return JSONNumber(text)  # an int has no such zero
     if len(text) > MAX_DIGITS:
         raise ValueError(f"an integer has more than {MAX_DIGITS} digits")
     return int(text)

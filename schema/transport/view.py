@@ -25,23 +25,24 @@ from schema.engine import GatewaySchema
 from schema.errors import MASKED_MESSAGE, log_unexpected, masked_extensions
 from schema.transport.encoding import decode_json, encode_json
 from schema.transport.negotiation import Accepted, negotiate
+from schema.transport.refusals import RequestError, refuse
 from schema.transport.requests import (
     BodyLimit,
-    RequestError,
     content_type_of,
     query_parameters,
     read_json,
-    read_multipart,
     request_data,
 )
 from schema.transport.results import error_response, response_body, result_response
 from schema.transport.streams import EventStream, MultipartStream, StreamResponse
+from schema.transport.uploads import UploadRequest, read_multipart
 from schema.transport.websockets import TextWebSocket, TransportWSHandler
 
 Explorer = Callable[[Request], Awaitable[Response] | Response]
 
 MAX_OPERATIONS_PER_SOCKET = 100
 """A page watches a handful of builds; this is for dashboards, and keeps one client from taking all memory."""
+TOO_LARGE = 413
 INIT_TIMEOUT = timedelta(seconds=10)
 """How long a socket may stay without connection_init; clients send it at once."""
 
@@ -49,9 +50,9 @@ INIT_TIMEOUT = timedelta(seconds=10)
 class GraphQLView(GraphQL[Context, None]):
     """The endpoint.
 
-    `max_body_bytes` bounds JSON bodies; multipart bodies may have `max_upload_bytes` more. `allowed_origins` are
-    those of CORS, for sockets. When `draining` is set, event streams end. `explorer` answers browsers that
-    navigate here.
+    `max_body_bytes` bounds JSON bodies, `max_upload_bytes` each file; multipart bodies may have both together.
+    `allowed_origins` are those of CORS, for sockets. When `draining` is set, event streams end. `explorer` answers
+    browsers that navigate here.
     """
 
     websocket_adapter_class = TextWebSocket
@@ -90,12 +91,18 @@ class GraphQLView(GraphQL[Context, None]):
                 await self.run(WebSocket(scope, receive=receive, send=send))
             except WebSocketDisconnect:
                 return  # it left during the handshake
+            except asyncio.CancelledError:
+                if not self.draining.is_set():
+                    raise
+                # The drain's time was over while something was sent to a client that does not read.
             return
         limit = BodyLimit(receive, self.max_body_bytes)
-        request = Request(scope, limit)
+        request = UploadRequest(scope, limit)
         try:
             response = await self._answer(request, limit)
-            if response is not None:
+            if response is not None and response.status_code == TOO_LARGE:
+                await refuse(response, scope, receive, send)
+            elif response is not None:
                 await response(scope, receive, send)
         except asyncio.CancelledError:
             if not self.draining.is_set():
@@ -116,7 +123,7 @@ class GraphQLView(GraphQL[Context, None]):
         """Write a socket's message."""
         return encode_json(data).decode()
 
-    async def _answer(self, request: Request, limit: BodyLimit) -> Response | None:
+    async def _answer(self, request: UploadRequest, limit: BodyLimit) -> Response | None:
         """Make the response to a request, whatever happens; None when nobody waits for it any more."""
         accepted = negotiate(request.headers.get("accept", ""))
         try:
@@ -136,7 +143,7 @@ class GraphQLView(GraphQL[Context, None]):
             error_id = log_unexpected(error, f"{request.method} {request.url.path}")
             return error_response(accepted, 500, MASKED_MESSAGE, masked_extensions(error_id))
 
-    async def _respond(self, request: Request, limit: BodyLimit, accepted: Accepted) -> Response:
+    async def _respond(self, request: UploadRequest, limit: BodyLimit, accepted: Accepted) -> Response:
         if request.method not in ("GET", "HEAD", "POST"):
             raise RequestError(405, "GraphQL is served over GET and POST.", headers={"allow": "GET, HEAD, POST"})
         navigates = request.method != "POST" and accepted.prefers_html
@@ -162,18 +169,21 @@ class GraphQLView(GraphQL[Context, None]):
             return await self._stream(data, kind, MultipartStream())
         return result_response(accepted, await self._execute(data))
 
-    async def _read(self, request: Request, limit: BodyLimit) -> GraphQLRequestData:
+    async def _read(self, request: UploadRequest, limit: BodyLimit) -> GraphQLRequestData:
         if request.method != "POST":
             return request_data(query_parameters(request.query_params))
         media_type = content_type_of(request)
         if media_type == "multipart/form-data":
-            limit.max_bytes += self.max_upload_bytes
+            limit.allow_files(self.max_upload_bytes)
         limit.check_length(request.headers.get("content-length"))
         if media_type == "multipart/form-data":
-            return request_data(await read_multipart(request, limit, self.max_body_bytes))
+            operations = await read_multipart(
+                request, max_file_bytes=self.max_upload_bytes, max_field_bytes=self.max_body_bytes
+            )
+            return request_data(operations)
         if media_type != "application/json":
             raise RequestError(415, "Send application/json in UTF-8, or multipart/form-data for uploads.")
-        return request_data(await read_json(request, limit))
+        return request_data(await read_json(request))
 
     async def _execute(self, data: GraphQLRequestData) -> ExecutionResult:
         try:

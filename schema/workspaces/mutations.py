@@ -100,5 +100,5 @@ class WorkspaceMutations:
         input: Annotated[DeleteWorkspaceInput, strawberry.argument(description="The workspace to delete.")],
     ) -> DeleteWorkspacePayload:
         """Delete a workspace."""
-        await info.context.resources.workspaces.delete(input.id)
+        await info.context.resources.deletions.delete_workspace(input.id)
         return DeleteWorkspacePayload(deleted_workspace_id=input.id)

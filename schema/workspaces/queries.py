@@ -7,11 +7,12 @@ import strawberry
 from gateway.errors import NotFoundError
 from gateway.records.functions import Figures
 from gateway.records.workspaces import WorkspaceRecord
-from gateway.services.validation import check_workspace_id
+from gateway.services.validation import WORKSPACE_ID, check_workspace_id
 from gateway.upstream.dynamo.keys import workspace_figures_key, workspace_key
 from schema.context import Info
+from schema.early import names_object
 from schema.pagination import check_first, decode_cursor
-from schema.rows import RowLoader
+from schema.rows import RowLoader, load_figures
 from schema.selection import selects_any
 from schema.workspaces.types import Workspace, WorkspaceConnection
 
@@ -44,10 +45,18 @@ class WorkspaceQueries:
         page = await info.context.resources.dynamo.workspaces.list_page(
             first=check_first(first), after=decode_cursor("workspaces", after)
         )
-        return WorkspaceConnection.from_page(page, "workspaces", Workspace.from_record)
+        if not selects_any(info, FIGURE_FIELDS, ("nodes",), ("edges", "node")):
+            return WorkspaceConnection.from_page(page, "workspaces", Workspace.from_record)
+        figures = await load_figures(info.context, [workspace_figures_key(record.id) for record in page.items])
+        found = {record.id: read for record, read in zip(page.items, figures, strict=True)}
+        return WorkspaceConnection.from_page(
+            page, "workspaces", lambda record: Workspace.from_record(record, found[record.id])
+        )
 
     @strawberry.field(
-        description="A workspace; null with a NOT_FOUND error where there is none. What was just created is found."
+        description="A workspace; null with a NOT_FOUND error where there is none. "
+        "What was just created is found.",
+        metadata=names_object(lambda _, id_: WORKSPACE_ID.fullmatch(id_) is not None),
     )
     async def workspace(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Such as ws-1a2b3c4d.")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, TypeVar
 
 import strawberry
@@ -11,11 +12,13 @@ from gateway.records.workspaces import WorkspaceRecord
 from schema.builds.resolvers import resolve_workspace_builds
 from schema.builds.types import BuildConnection
 from schema.context import Info
+from schema.early import by_id
 from schema.execution_logs.types import ExecutionLogConnection, ExecutionLogFilter, resolve_execution_logs
 from schema.functions.resolvers import resolve_functions
 from schema.functions.types import FunctionConnection
 from schema.node import Node
 from schema.pagination import Connection
+from schema.plans import plain
 from schema.rows import load_workspace_figures
 
 T = TypeVar("T")
@@ -41,23 +44,30 @@ class Workspace(Node):
         return load()
 
     @strawberry.field(
-        description="Invocations in the last 24 hours: a rolling window, not a counter since creation."
+        description="Invocations in the last 24 hours: a rolling window, not a counter since creation.",
+        metadata=plain(attrgetter("figures.invocations")),
     )
     def invocations24h(self, info: Info) -> int:
         """Sum the window."""
         return self._derive(info, lambda figures: figures.invocations)  # type: ignore[return-value]  # or awaitable
 
-    @strawberry.field(description="How many of them were not answered with a 2xx.")
+    @strawberry.field(
+        description="How many of them were not answered with a 2xx.",
+        metadata=plain(attrgetter("figures.errors")),
+    )
     def errors24h(self, info: Info) -> int:
         """Sum the window."""
         return self._derive(info, lambda figures: figures.errors)  # type: ignore[return-value]  # or awaitable
 
-    @strawberry.field(description="errors24h / invocations24h * 100; 0 when nothing was invoked.")
+    @strawberry.field(
+        description="errors24h / invocations24h * 100; 0 when nothing was invoked.",
+        metadata=plain(attrgetter("figures.error_rate")),
+    )
     def error_rate(self, info: Info) -> float:
         """Divide the sums."""
         return self._derive(info, lambda figures: figures.error_rate)  # type: ignore[return-value]  # or awaitable
 
-    @strawberry.field(description="Its functions, by id.")
+    @strawberry.field(description="Its functions, by id.", metadata=by_id())
     async def functions(
         self,
         info: Info,
@@ -72,7 +82,7 @@ class Workspace(Node):
             info, workspace_id=self.id, first=first, after=after, name_contains=name_contains
         )
 
-    @strawberry.field(description="The invocations of all its functions, newest first.")
+    @strawberry.field(description="The invocations of all its functions, newest first.", metadata=by_id())
     async def execution_logs(
         self,
         info: Info,
@@ -85,7 +95,7 @@ class Workspace(Node):
         """Read a page of the workspace's logs."""
         return await resolve_execution_logs(info, first=first, after=after, wanted=filter, workspace_id=self.id)
 
-    @strawberry.field(description="Its builds, newest first.")
+    @strawberry.field(description="Its builds, newest first.", metadata=by_id())
     async def builds(
         self,
         info: Info,

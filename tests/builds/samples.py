@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import zipfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from gateway.records.builds import BuildKind, BuildRecord, DeploySpec
 from gateway.records.functions import FunctionRecord, FunctionStatus, HttpMethod
 from gateway.records.workspaces import WorkspaceRecord
 from gateway.services.ids import new_build_id, new_function_id
-from gateway.services.starts import SourceUpload
+from gateway.services.uploads import SourceUpload
 
 START = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 SOURCE = b"print('hello')\n"
@@ -30,6 +31,16 @@ async def eventually(holds: Callable[[], Awaitable[bool]], *, seconds: float = 5
 def an_upload(filename: str | None = "hello.py", content: bytes = SOURCE) -> SourceUpload:
     """A file as a request brought it."""
     return SourceUpload(filename=filename, file=io.BytesIO(content), size_bytes=len(content))
+
+
+def a_zip(**files: str | bytes) -> bytes:
+    """A zip with a manifest and these files; a double underscore in a name stands for the dot."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        contents: dict[str, str | bytes] = {"spin__toml": "", "app__py": SOURCE, **files}
+        for name, content in contents.items():
+            archive.writestr(name.replace("__", "."), content)
+    return packed.getvalue()
 
 
 def a_workspace(workspace_id: str, now: datetime) -> WorkspaceRecord:

@@ -7,27 +7,38 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError
 
 from gateway.builds.carrier import BuildCarrier
 from gateway.builds.endpoints import EndpointSearch
 from gateway.builds.feed import BuildFeed
 from gateway.builds.journal import BuildJournal
+from gateway.builds.lease import CLOCK_SKEW_S, Leases
+from gateway.builds.lookout import Lookout
 from gateway.builds.pipeline import DeployPipeline
 from gateway.builds.poller import BuildPoller
 from gateway.records.builds import BuildRecord
 from gateway.records.functions import FunctionRecord
+from gateway.services.cancellations import CancellationService
 from gateway.services.deployments import DeploymentService
 from gateway.services.ids import new_workspace_id
+from gateway.services.rollbacks import RollbackService
+from gateway.services.sources import StoredSources
+from gateway.services.spinapps import SpinApps
 from gateway.services.starts import BuildStartService
 from gateway.upstream.builder import Builder
 from gateway.upstream.dynamo import Dynamo
 from gateway.upstream.dynamo.expressions import Condition, equals
 from gateway.upstream.http import open_http_client
+from gateway.upstream.kubernetes import Kubernetes
 from gateway.upstream.s3 import SourceBucket
 from tests.builds.samples import SOURCE, START, a_function, a_workspace
 from tests.builds.stores import AwsClients, fresh_dynamo
 from tests.stores import StoppedClock
+
+LEASE_S = 15.0
+NAMESPACES = ("default", "blue")
 
 
 @dataclass(kw_only=True)
@@ -42,12 +53,18 @@ class Stage:
     sources: SourceBucket
     builder: Builder
     feed: BuildFeed
+    leases: Leases
     journal: BuildJournal
     poller: BuildPoller
+    lookout: Lookout
     starts: BuildStartService
     deployments: DeploymentService
     endpoints: EndpointSearch
+    rollbacks: RollbackService
+    cancellations: CancellationService
     workspace_id: str
+    deleted_apps: list[tuple[str, str]]
+    """Namespace and name of each SpinApp that was deleted."""
 
     async def round(self) -> None:
         """One round of the poller, to its end."""
@@ -60,11 +77,16 @@ class Stage:
             await self.round()
             self.clock.advance(seconds=seconds)
 
-    def restarted(self) -> "Stage":
-        """The same after the process was killed: what was stored is there, and nothing else."""
-        stage = _assemble(self.aws, self.client, self.clock, self.dynamo)
+    def replica(self, owner: str) -> "Stage":
+        """Another replica: what was stored is there, and nothing else."""
+        stage = _assemble(self.aws, self.client, self.clock, self.dynamo, owner=owner)
         stage.workspace_id = self.workspace_id
         return stage
+
+    def restarted(self) -> "Stage":
+        """A process that takes the place of this one after it was killed, as soon as its leases have passed."""
+        self.clock.advance(seconds=LEASE_S + CLOCK_SKEW_S + 1)
+        return self.replica("replica-1b")
 
     async def build(self, build_id: str) -> BuildRecord:
         """A build as it is stored."""
@@ -98,14 +120,15 @@ class Stage:
         """Within the block builds' rows can be made and read, but not be changed."""
         events = self.aws.dynamodb.meta.events
 
-        def refuse(**_: object) -> None:
-            raise BotoCoreError
+        def refuse(request: AWSPreparedRequest, **_: object) -> None:
+            if '"Put"' not in str(request.body):
+                raise BotoCoreError
 
-        events.register("before-send.dynamodb.UpdateItem", refuse)
+        events.register("before-send.dynamodb.TransactWriteItems", refuse)
         try:
             yield
         finally:
-            events.unregister("before-send.dynamodb.UpdateItem", refuse)
+            events.unregister("before-send.dynamodb.TransactWriteItems", refuse)
 
     async def create_function(self, **changes: Any) -> FunctionRecord:
         """A function with a source."""
@@ -134,31 +157,49 @@ def _assemble(
     *,
     registry_url: str | None = None,
     concurrency: int = 50,
+    owner: str = "replica-1",
 ) -> Stage:
     builder, sources = Builder(client), aws.sources
     feed = BuildFeed(dynamo.builds)
-    journal = BuildJournal(dynamo.builds, feed, owner="replica-1", lease_s=15, clock=clock)
+    leases = Leases(dynamo.builds.leases, owner=owner, lease_s=LEASE_S, max_held_s=600, clock=clock)
+    journal = BuildJournal(dynamo.builds, feed, leases)
+    deleted_apps: list[tuple[str, str]] = []
+
+    async def delete_spinapp(namespace: str, name: str) -> None:
+        deleted_apps.append((namespace, name))
+
     pipeline = DeployPipeline(
         builder=builder,
         journal=journal,
         get_function=dynamo.functions.get,
-        read_source=sources.read_source,
+        read_source=StoredSources(dynamo, sources).read,
+        delete_spinapp=delete_spinapp,
         registry_url=registry_url,
         clock=clock,
     )
     carrier = BuildCarrier(
-        builds=dynamo.builds, builder=builder, journal=journal, pipeline=pipeline, timeout_s=600, clock=clock
+        builds=dynamo.builds,
+        builder=builder,
+        journal=journal,
+        leases=leases,
+        pipeline=pipeline,
+        timeout_s=600,
+        clock=clock,
     )
     poller = BuildPoller(
         carrier,
-        feed,
+        leases,
         interval_s=5,
         concurrency=concurrency,
         monotonic=lambda: clock().timestamp(),
         jitter=lambda: 0.5,
     )
     endpoints = EndpointSearch(
-        builder=builder, deployments=dynamo.deployments, get_function=dynamo.functions.get, interval_s=0.02
+        builder=builder,
+        deployments=dynamo.deployments,
+        get_function=dynamo.functions.get,
+        delete_spinapp=delete_spinapp,
+        interval_s=0.02,
     )
     return Stage(
         aws=aws,
@@ -168,10 +209,13 @@ def _assemble(
         sources=sources,
         builder=builder,
         feed=feed,
+        leases=leases,
         journal=journal,
         poller=poller,
+        lookout=Lookout(dynamo.builds, leases, poller, feed),
         endpoints=endpoints,
         workspace_id=new_workspace_id(),
+        deleted_apps=deleted_apps,
         starts=BuildStartService(
             dynamo=dynamo,
             sources=sources,
@@ -188,8 +232,12 @@ def _assemble(
             journal=journal,
             poller=poller,
             endpoints=endpoints,
+            find_spinapp=SpinApps(Kubernetes(None), NAMESPACES).find,
+            delete_spinapp=delete_spinapp,
             clock=clock,
-            namespaces=("default", "blue"),
+            namespaces=NAMESPACES,
             registry_url=registry_url,
         ),
+        rollbacks=RollbackService(dynamo, journal, poller, clock, namespaces=NAMESPACES),
+        cancellations=CancellationService(dynamo, journal, clock, delete_spinapp=delete_spinapp),
     )

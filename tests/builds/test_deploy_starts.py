@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_deploy_function_when_it_was_deployed_before(stage: Stage, script: ScriptedBuilder) -> None:
     """It keeps its app name, under a new name of its own too, and so does one that the former backend deployed."""
     first = await stage.create_function(app_name="kept", namespace="default")
-    former = await stage.create_function()
+    former = await stage.create_function(name="He-llo")
     url = {"invocationUrl": "http://hello.default.svc.cluster.local"}
     await stage.dynamo.functions.update(stage.workspace_id, former.id, changes=url)
     await stage.dynamo.functions.update(stage.workspace_id, first.id, changes={"app_name": "kept", "name": "New"})

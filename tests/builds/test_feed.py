@@ -27,10 +27,11 @@ class StoredBuilds:
         await asyncio.sleep(0)
         return self.builds.get(build_id)
 
-    async def list_unfinished(self) -> list[BuildRecord]:
-        """Those that are not finished."""
+    async def list_unfinished(self, workspace_id: str | None = None) -> list[BuildRecord]:
+        """Those of a workspace that are not finished."""
         await asyncio.sleep(0)
-        return [build for build in self.builds.values() if not build.status.is_final]
+        unfinished = [build for build in self.builds.values() if not build.status.is_final]
+        return [build for build in unfinished if workspace_id in {None, build.workspace_id}]
 
 
 def following(build: BuildRecord, status: BuildStatus, second: int = 1) -> BuildRecord:

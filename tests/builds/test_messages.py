@@ -1,8 +1,19 @@
 """The builder's words as people get to see them."""
 
+import time
+
 import pytest
 
-from gateway.builds.messages import MAX_ERROR_CHARACTERS, cut_middle, explain_failure, name_duration
+from gateway.builds.hints import IRSA
+from gateway.builds.messages import (
+    MAX_ERROR_CHARACTERS,
+    conceal,
+    cut_middle,
+    explain_failure,
+    explain_timeout,
+    name_duration,
+)
+from gateway.errors import BuilderConnectionError
 
 
 @pytest.mark.parametrize(
@@ -16,6 +27,12 @@ from gateway.builds.messages import MAX_ERROR_CHARACTERS, cut_middle, explain_fa
             "kept: /usr/lib/python3/json.py and s3://bucket/tmp/x",
             "kept: /usr/lib/python3/json.py and s3://bucket/tmp/x",
         ),
+        (
+            "gone: /tmp/spin_build_1",
+            "gone: the source folder",
+        ),
+        ("s3://bucket/spin_build_1/app.py", "s3://bucket/spin_build_1/app.py"),
+        ("\x1b[31;1merror\x1b[0m: no\r\nmore", "error: no\nmore"),
         ("  \n", "The Builder Service gave no reason."),
         (None, "The Builder Service gave no reason."),
     ],
@@ -39,6 +56,11 @@ def test_explain_failure_when_the_handler_is_missing() -> None:
     [
         ("spin.toml not found in /tmp/spin_build_1", "hint: a zip needs a spin.toml at its root"),
         ("Namespace 'blue' not found", "kubectl create namespace blue"),
+        ('namespaces "team-1" not found', "kubectl create namespace team-1"),
+        ("ImportError: cannot import name 'IncomingHandler' from 'app'", "class IncomingHandler(http.Incoming"),
+        ("Failed to push r.example/f:1: 403 Forbidden", "eks.amazonaws.com/role-arn"),
+        ("no basic auth credentials", "leave username and password out"),
+        ("pushing the image timed out after 300 s", "eks.amazonaws.com/role-arn"),
     ],
 )
 def test_explain_failure_when_a_hint_is_known(words: str, hint: str) -> None:
@@ -66,3 +88,87 @@ def test_cut_middle_when_the_text_just_fits() -> None:
 def test_name_duration_when_it_is_a_setting(seconds: float, words: str) -> None:
     """Whole minutes are minutes."""
     assert name_duration(seconds) == words
+
+
+@pytest.mark.parametrize("words", ["denied", "unexpected status: 401", "context deadline exceeded", "i/o timeout"])
+def test_explain_failure_when_a_push_is_refused(words: str) -> None:
+    """Such words of a failed push are the registry's; of a failed build they say nothing about a registry."""
+    assert explain_failure(words, pushing=True) == f"{words}\n{IRSA}"
+    assert explain_failure(words) == words
+
+
+TRACEBACK = """import failed:
+Traceback (most recent call last):
+  File "/tmp/a/spin_build_1/app.py", line 3, in <module>
+    x = undefined_name + 1
+        ^^^^^^^^^^^^^^
+NameError: name 'undefined_name' is not defined"""
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (TRACEBACK, "app.py:3:5: NameError: name 'undefined_name' is not defined"),
+        (
+            '  File "/tmp/tmpabcdef12/pkg/app.py", line 1\n    def f(:\n          ^\nSyntaxError: invalid syntax',
+            "pkg/app.py:1:7: SyntaxError: invalid syntax",
+        ),
+        (
+            'File "/tmp/spin_build_1/app.py", line 9, in <module>\n    f()\nRuntimeError',
+            "app.py:9:1: RuntimeError",
+        ),
+        (
+            'File "/tmp/spin_build_1/app.py", line 7, in f\n    return 1 / 0\nZeroDivisionError: division by zero',
+            "app.py:7: ZeroDivisionError: division by zero",
+        ),
+    ],
+)
+def test_explain_failure_when_there_is_a_traceback(words: str, place: str) -> None:
+    """The place and the error stand on top as editors read them; the traceback is below."""
+    assert explain_failure(words).splitlines()[:2] == [place, ""]
+
+
+def test_explain_failure_when_the_traceback_is_not_the_persons() -> None:
+    """A traceback of the tools' own names no place of the person's."""
+    words = 'File "/usr/lib/python3/tool.py", line 1, in main\nValueError: no'
+    assert explain_failure(words) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("docker login -u AWS -p hunter2 failed", "docker login -u AWS -p *** failed"),
+        ("docker login --password hunter2", "docker login --password ***"),
+        ("password='hunter2' is wrong", "password='***' is wrong"),
+        ('{"password": "hunter2"}', '{"password": "***"}'),
+        ("https://AWS:hunter2@r.example/v2/", "https://AWS:***@r.example/v2/"),
+        ("Authorization: Basic aHVudGVyMg==", "Authorization: Basic ***"),
+    ],
+)
+def test_explain_failure_when_the_builder_repeats_a_password(words: str, expected: str) -> None:
+    """It is cut out: what is said here is stored and shown."""
+    assert explain_failure(words) == expected
+
+
+def test_conceal_when_the_builder_repeats_the_password() -> None:
+    """Wherever it stands; what kind of error it is stays."""
+    error = conceal(BuilderConnectionError("no answer about hunter2!"), "hunter2")
+    assert (type(error), error.message, error.retryable) == (BuilderConnectionError, "no answer about ***!", True)
+
+
+def test_explain_timeout_when_it_was_pushing() -> None:
+    """A push that hangs is most often one that nobody allowed."""
+    assert explain_timeout(600, pushing=False) == "timed out after 10 minutes"
+    assert explain_timeout(600, pushing=True).startswith(
+        "timed out after 10 minutes while the image was pushed\nhint:"
+    )
+
+
+@pytest.mark.parametrize(
+    "part", ["/a", "a", "/spin_build_x", ' File "app.py", line 3\n', "\x1b[", "password ", "://a", "namespace '"]
+)
+def test_explain_failure_when_the_error_is_hostile(part: str) -> None:
+    """A megabyte of anything is read in a moment: the process serves others meanwhile."""
+    started = time.perf_counter()
+    explain_failure(part * (1_000_000 // len(part)), pushing=True)
+    assert time.perf_counter() - started < 0.5

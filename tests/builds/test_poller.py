@@ -212,9 +212,8 @@ async def test_tick_when_there_are_more_builds_than_slots(aws: AwsClients, scrip
 
 
 async def accepted_build(stage: Stage) -> BuildRecord:
-    """A build that the builder has, and that nobody carries."""
-    build = a_build(workspace_id=stage.workspace_id)
-    await stage.dynamo.builds.create(build, lease_until=START)
+    """A build that the builder has, and that nobody follows yet."""
+    build = await stage.journal.create(a_build(workspace_id=stage.workspace_id))
     return await stage.dynamo.builds.accept(build, "task-1", None)
 
 

@@ -13,7 +13,7 @@ from gateway.errors import (
     PayloadTooLargeError,
 )
 from gateway.records.builds import BuildKind, BuildStatus
-from tests.builds.samples import SOURCE, an_upload, eventually
+from tests.builds.samples import SOURCE, a_zip, an_upload, eventually
 from tests.builds.script import ScriptedBuilder
 from tests.builds.stage import Stage
 from tests.gateway import NOBODY
@@ -191,6 +191,7 @@ async def test_start_build_when_the_filename_is_odd(
     stage: Stage, script: ScriptedBuilder, sent: str, stored: str
 ) -> None:
     """Only its last part is kept, of harmless characters, with the suffix as the builder takes it."""
-    build = await stage.starts.start_build(workspace_id=stage.workspace_id, upload=an_upload(sent))
+    content = a_zip() if stored.endswith(".zip") else SOURCE
+    build = await stage.starts.start_build(workspace_id=stage.workspace_id, upload=an_upload(sent, content))
     assert script.forms[0]["file"][0] == stored
     assert build.source_path == f"s3://{stage.sources.name}/build-sources/{stage.workspace_id}/{build.id}/{stored}"

@@ -21,12 +21,15 @@ from tests.local.processes_of import MARK, await_none_left, marked, new_mark
 class Platform:
     """A running `blue-gateway local` and what it prints."""
 
-    def __init__(self, data_dir: Path, *arguments: str, path: str = os.environ["PATH"]) -> None:
+    def __init__(
+        self, data_dir: Path, *arguments: str, path: str = os.environ["PATH"], cwd: Path | None = None
+    ) -> None:
         self.mark = new_mark()
         command = [sys.executable, "-m", "gateway", "local", "--data-dir", str(data_dir), *arguments]
         self.process = subprocess.Popen(
             command,
             env=os.environ | {MARK: self.mark, "PATH": path},
+            cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

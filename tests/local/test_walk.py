@@ -44,9 +44,12 @@ def platform_url(platform: Platform) -> str:
 
 @pytest.fixture(scope="module")
 def python_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A platform whose functions are Python processes, with steps of 8 s at the most; its URL."""
+    """A platform whose functions are Python processes, with steps of 8 s at the most; its URL.
+
+    Its folder is given as a relative path, as the default is.
+    """
     arguments = ("--port", "0", "--runner", "python", "--empty", "--step-timeout-s", "8")
-    platform = Platform(tmp_path_factory.mktemp("platform"), *arguments, path=NO_PROGRAMS)
+    platform = Platform(Path(".blue"), *arguments, path=NO_PROGRAMS, cwd=tmp_path_factory.mktemp("platform"))
     try:
         yield platform_url(platform)
     finally:
@@ -94,14 +97,15 @@ async def test_walk_with_python_processes(python_platform: str) -> None:
 
 async def test_walk_with_webassembly(tmp_path: Path) -> None:
     """The same with a real component; after kill -9 everything is still there, and the function answers."""
-    platform = Platform(tmp_path, "--port", "0", "--empty", "--step-timeout-s", "300", path=NO_PROGRAMS)
+    arguments = ("--port", "0", "--empty", "--step-timeout-s", "300")
+    platform = Platform(Path(".blue"), *arguments, path=NO_PROGRAMS, cwd=tmp_path)
     try:
         walker = Walker(platform_url(platform))
         await walk(walker)
     finally:
         os.kill(platform.process.pid, signal.SIGKILL)
         platform.close()
-    platform = Platform(tmp_path, "--port", "0", "--empty", path=NO_PROGRAMS)
+    platform = Platform(Path(".blue"), *arguments, path=NO_PROGRAMS, cwd=tmp_path)
     try:
         walker = Walker(platform_url(platform))
         found = await walker.data(

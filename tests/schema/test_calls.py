@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from gateway.telemetry import UpstreamCall, recording_calls
-from tests.gateway import Gateway
+from tests.contents import Contents
+from tests.gateway import UPDATE_FUNCTION, Gateway
 
 LANDING = """{ workspaces { nodes { id name functionCount invocations24h errors24h errorRate } } }"""
 DASHBOARD = """query ($id: ID!) {
@@ -17,6 +18,11 @@ DASHBOARD = """query ($id: ID!) {
     }
     executionLogs(first: 50) { nodes { id status duration } }
     builds { nodes { id status } }
+  }
+}"""
+FUNCTIONS = """query ($id: ID!, $after: String) {
+  workspace(id: $id) {
+    functions(first: 50, after: $after) { nodes { id name invocations24h } pageInfo { hasNextPage endCursor } }
   }
 }"""
 FUNCTION_PAGE = """query ($id: ID!) {
@@ -44,6 +50,61 @@ async def test_dashboard_calls(gateway: Gateway, functions: int) -> None:
         page = await gateway.data(DASHBOARD, id=workspace_id)
     assert len(page["workspace"]["functions"]["nodes"]) == functions
     assert counted(calls) == {"dynamodb BatchGetItem": 1, "dynamodb Query": 4}
+
+
+async def test_dashboard_calls_when_rows_are_large(aws_server: str, gateway: Gateway) -> None:
+    """Each further megabyte of stored rows is one more call, whatever is asked for of them."""
+    workspace_id = await gateway.create_workspace()
+    partition = "WS#" + workspace_id
+    rows = [{"PK": partition, "SK": f"FN#fn-{n:08}", "name": "old", "code": "x" * 120_000} for n in range(20)]
+    Contents(aws_server, gateway.settings).put_rows(rows[:8])
+    Contents(aws_server, gateway.settings).put_rows(rows[8:])
+    with recording_calls() as calls:
+        page = await gateway.data(DASHBOARD, id=workspace_id)
+    assert len(page["workspace"]["functions"]["nodes"]) == 20
+    # 20 rows of 120 KB are three pages; and figures that no row holds are asked for by key.
+    assert counted(calls) == {"dynamodb BatchGetItem": 2, "dynamodb Query": 6}
+
+
+async def test_pages_of_many_functions_calls(aws_server: str, gateway: Gateway) -> None:
+    """200 functions with their figures in pages of 50: two range reads a page, and one for the workspace."""
+    workspace_id = await gateway.create_workspace()
+    partition = "WS#" + workspace_id
+    contents = Contents(aws_server, gateway.settings)
+    contents.put_rows([{"PK": partition, "SK": f"FN#fn-{n:08}", "name": "f"} for n in range(200)])
+    contents.put_rows([{"PK": partition, "SK": f"FNSTATS#fn-{n:08}"} for n in range(200)])
+    after, seen = None, 0
+    for page_number in range(4):
+        with recording_calls() as calls:
+            page = (await gateway.data(FUNCTIONS, id=workspace_id, after=after))["workspace"]["functions"]
+        assert counted(calls) == {"dynamodb BatchGetItem": 1, "dynamodb Query": 2}
+        assert page["pageInfo"]["hasNextPage"] is (page_number < 3)
+        after, seen = page["pageInfo"]["endCursor"], seen + len(page["nodes"])
+    assert seen == 200
+
+
+async def test_builds_calls(gateway: Gateway) -> None:
+    """A workspace's builds are one Query of the index."""
+    workspace_id = await gateway.create_workspace()
+    query = "query ($id: ID!) { workspace(id: $id) { builds(first: 50) { nodes { id status } } } }"
+    with recording_calls() as calls:
+        await gateway.data(query, id=workspace_id)
+    assert counted(calls) == {"dynamodb BatchGetItem": 1, "dynamodb Query": 1}
+
+
+async def test_no_request_scans(gateway: Gateway) -> None:
+    """Whatever is read, written and deleted: nothing looks through the whole table."""
+    with recording_calls() as calls:
+        workspace_id = await gateway.create_workspace()
+        function_id = await gateway.create_function(workspace_id)
+        for query in (LANDING, DASHBOARD, FUNCTION_PAGE):
+            await gateway.answer(query, id=workspace_id if query is DASHBOARD else function_id)
+        update = {"id": function_id, "name": "renamed", "code": "cGFzcw=="}
+        await gateway.data(UPDATE_FUNCTION, input=update)
+        mutation = "mutation ($i: DeleteWorkspaceInput!) { deleteWorkspace(input: $i) { deletedWorkspaceId } }"
+        await gateway.data(mutation, i={"id": workspace_id})
+    assert len(calls) > 20
+    assert "dynamodb Scan" not in counted(calls)
 
 
 async def test_landing_calls(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """Invoking functions through the API; the functions here are a server of the test's own."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -121,7 +122,7 @@ async def test_invoke_with_method_path_and_body(deployed: Deployed) -> None:
     log = await deployed.invoke(method="PUT", path="/a/b?c=%20d", body={"n": 1})
     assert log["responseBody"]["method"] == "PUT"
     assert log["responseBody"]["path"] == "/a/b?c=%20d"
-    assert (log["responseBody"]["body"], log["requestBody"]) == ('{"n": 1}', {"n": 1})
+    assert (log["responseBody"]["body"], log["requestBody"]) == ('{"n":1}', {"n": 1})
     assert log["function"]["name"] == "hello"
     assert (await deployed.invoke())["responseBody"]["method"] == "POST"
     stored = (await deployed.gateway.data(FIGURES, id=deployed.id))["function"]
@@ -146,6 +147,43 @@ async def test_invoke_keeps_every_digit(deployed: Deployed) -> None:
     assert '"big": 123456789012345678901234567890' in stored.text
 
 
+NUMBERS = "[0.1000000000000000055, 1e200, -0.0, -0, 1E-400, 123456789012345678901234567890123456789012345]"
+
+
+@pytest.mark.parametrize("as_literal", [True, False])
+async def test_invoke_keeps_every_digit_of_what_is_sent(deployed: Deployed, as_literal: bool) -> None:
+    """The function gets, and the log has, each number as the caller wrote it, be it in a literal or a variable."""
+    deep = "[" * 40 + "]" * 40
+    given = f"{{n: {NUMBERS}, d: {deep}, w: $word, e: A}}" if as_literal else "$body"
+    variables = (
+        f'{{"id": "{deployed.id}", "word": "w", "body": {{"n": {NUMBERS}, "d": {deep}, "w": "w", "e": "A"}}}}'
+    )
+    query = f"""mutation ($id: ID!, $word: String{"" if as_literal else ", $body: JSON"}) {{
+      invokeFunction(input: {{functionId: $id, path: "/echo/", body: {given}}}) {{
+        executionLog {{ requestBody responseBody }}
+      }}
+    }}"""
+    if not as_literal:
+        query = query.replace("$word: String, ", "")
+    request = json.dumps({"query": query, "variables": 0}).replace('"variables": 0', f'"variables": {variables}')
+    response = await deployed.gateway.client.post(
+        "/graphql", content=request, headers={"content-type": "application/json"}
+    )
+    sent = f'{{"n":{NUMBERS},"d":{deep},"w":"w","e":"A"}}'.replace(" ", "")
+    assert f'"requestBody":{sent}' in response.text
+    assert json.dumps(sent) in response.text
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 4_001])
+async def test_invoke_when_a_literal_is_beyond_what_is_kept(deployed: Deployed, number: str) -> None:
+    """A number that can't be kept is refused, not changed."""
+    query = f"""mutation {{
+      invokeFunction(input: {{functionId: "{deployed.id}", body: [{number}]}}) {{ executionLog {{ id }} }}
+    }}"""
+    error = await deployed.gateway.error(query)
+    assert (error["extensions"]["code"], error["extensions"]["field"]) == ("VALIDATION_ERROR", "body")
+
+
 async def test_invoke_when_it_is_too_slow(deployed: Deployed) -> None:
     """A function that does not answer in its time is a 504 that is recorded."""
     log = await deployed.invoke(path="/slow")
@@ -155,7 +193,7 @@ async def test_invoke_when_it_is_too_slow(deployed: Deployed) -> None:
 
 async def test_invoke_when_nothing_listens(deployed: Deployed) -> None:
     """A function that cannot be reached is a 503 that is recorded."""
-    await deployed.gateway.data(UPDATE_FUNCTION, input={"id": deployed.id, "invocationUrl": "127.0.0.1:9"})
+    await deployed.gateway.data(UPDATE_FUNCTION, input={"id": deployed.id, "invocationUrl": "127.0.0.1:1"})
     log = await deployed.invoke()
     assert (log["statusCode"], log["level"], log["responseBody"]) == (503, "ERROR", None)
     assert log["logs"][0].startswith("The function could not be reached: ")

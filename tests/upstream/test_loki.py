@@ -22,8 +22,8 @@ from gateway.local.loki.store import LineStore, NewLine
 from gateway.local.processes import listen, url_of
 from gateway.records.logs import LogDirection, LogQuery
 from gateway.telemetry import UpstreamCall, recording_calls
-from gateway.upstream.http import open_http_client
 from gateway.upstream.loki import Loki
+from gateway.upstream.query_client import open_query_client
 from tests.observability import push_lines, serving
 
 QUERY = UpstreamCall("loki", "GET /loki/api/v1/query_range")
@@ -48,7 +48,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     """A Loki and a client of it; tests share them, and make up their own functions."""
     async with (
         serving(create_app(tmp_path_factory.mktemp("loki"))) as url,
-        open_http_client("loki", url) as client,
+        open_query_client("loki", url) as client,
     ):
         yield Stage(url, Loki(client))
 
@@ -240,7 +240,7 @@ async def test_long_range_is_read_in_parts(tmp_path: Path, direction: LogDirecti
     with LineStore(tmp_path / "loki.sqlite") as store:
         lines = [NewLine(timestamp, "unknown", f"{age} days") for age, timestamp in ages.items()]
         store.append([({"function_id": function_id}, lines)])
-    async with serving(app) as url, open_http_client("loki", url) as client:
+    async with serving(app) as url, open_query_client("loki", url) as client:
         loki = Loki(client)
         since = now - timedelta(days=100)
         with recording_calls() as calls:
@@ -328,7 +328,7 @@ async def test_refusal_of_loki_is_told_in_its_words(status: int, body: str, mess
         return PlainTextResponse(body, status_code=status)
 
     app = Starlette(routes=[Route("/{path:path}", answer)])
-    async with serving(app) as url, open_http_client("loki", url) as client:
+    async with serving(app) as url, open_query_client("loki", url) as client:
         with pytest.raises(LokiError) as raised:
             await Loki(client).query_lines(LogQuery(function_id="fn-1", first=10))
     assert message in raised.value.message
@@ -339,7 +339,7 @@ async def test_loki_that_is_away_is_a_connection_error() -> None:
     """Nothing listens: the error says so, and that another try may help."""
     with listen() as listener:
         url = url_of(listener)
-    async with open_http_client("loki", url) as client:
+    async with open_query_client("loki", url) as client:
         with pytest.raises(LokiConnectionError, match="did not answer for the lines of fn-1") as raised:
             await Loki(client).query_lines(LogQuery(function_id="fn-1", first=10))
         assert raised.value.retryable

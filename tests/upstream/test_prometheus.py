@@ -18,8 +18,8 @@ from gateway.local.prometheus import create_app
 from gateway.local.prometheus.samples import SampleStore
 from gateway.records.metrics import MetricKind, MetricPointRecord, MetricQuery, MetricSeriesRecord
 from gateway.telemetry import UpstreamCall, recording_calls
-from gateway.upstream.http import open_http_client
 from gateway.upstream.prometheus import Prometheus
+from gateway.upstream.query_client import open_query_client
 from tests.observability import label, serving
 
 NOW = datetime(2025, 12, 7, 3, 0, 7, 500_000, tzinfo=UTC)
@@ -60,7 +60,7 @@ def filled_store() -> SampleStore:
 async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Prometheus]:
     """A client of a stand-in that holds `filled_store`, at the time NOW."""
     app = create_app(tmp_path_factory.mktemp("prometheus"), None, store=filled_store())
-    async with serving(app) as url, open_http_client("prometheus", url) as client:
+    async with serving(app) as url, open_query_client("prometheus", url) as client:
         yield Prometheus(client, clock=lambda: NOW)
 
 
@@ -153,7 +153,7 @@ async def test_values_no_chart_can_show_are_left_out() -> None:
         return JSONResponse({"status": "success", "data": {"result": result}})
 
     app = Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])
-    async with serving(app) as url, open_http_client("prometheus", url) as client:
+    async with serving(app) as url, open_query_client("prometheus", url) as client:
         series = await read(Prometheus(client), query("fn-1", MetricKind.CPU))
     assert series.current is None
     assert series.points == (MetricPointRecord(timestamp=datetime.fromtimestamp(9, UTC), value=0.0015),)
@@ -190,7 +190,7 @@ async def test_refusal_of_prometheus_is_the_error_of_its_queries(
 
     app = Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])
     queries = [query("fn-1", MetricKind.CPU), query("fn-2", MetricKind.CPU)]
-    async with serving(app) as url, open_http_client("prometheus", url) as client:
+    async with serving(app) as url, open_query_client("prometheus", url) as client:
         found = await Prometheus(client).query_series(queries)
     assert list(found) == queries
     for error in found.values():
@@ -207,16 +207,18 @@ async def test_failure_of_one_kind_leaves_the_others(tmp_path: Path) -> None:
         text = str((await request.form())["query"])
         if "memory" in text and request.url.path.endswith("_range"):
             return PlainTextResponse("too much", status_code=422)
-        async with open_http_client("prometheus", url) as client:
-            answer = await client.post(request.url.path, data=dict(await request.form()))
-        return Response(answer.content, answer.status_code, media_type="application/json")
+        async with open_query_client("prometheus", url) as client:
+            answer = await client.post(
+                request.url.path, {name: str(value) for name, value in (await request.form()).items()}
+            )
+        return Response(answer.content, answer.status, media_type="application/json")
 
     front = Starlette(routes=[Route("/{path:path}", refuse_memory, methods=["POST"])])
     cpu, memory = query("fn-0001", MetricKind.CPU), query("fn-0001", MetricKind.MEMORY)
     async with (
         serving(stand_in) as url,
         serving(front) as front_url,
-        open_http_client("prometheus", front_url) as client,
+        open_query_client("prometheus", front_url) as client,
     ):
         found = await Prometheus(client, clock=lambda: NOW).query_series([cpu, memory])
     assert isinstance(found[cpu], MetricSeriesRecord)
@@ -230,7 +232,7 @@ async def test_prometheus_that_is_away_is_a_connection_error() -> None:
     with listen() as listener:
         url = url_of(listener)
     wanted = query("fn-1", MetricKind.CPU)
-    async with open_http_client("prometheus", url) as client:
+    async with open_query_client("prometheus", url) as client:
         error = (await Prometheus(client).query_series([wanted]))[wanted]
         assert isinstance(error, PrometheusConnectionError)
         assert error.retryable

@@ -21,7 +21,8 @@ def test_body_over_the_limit_is_refused_by_its_length(served: Served, http: http
     """A body that announces its length is refused before it is read."""
     query = json.dumps({"query": "{hello}", "variables": {"x": "y" * MAX_BODY_BYTES}}).encode()
     response = http.post(served.url, content=query, headers={"content-type": JSON})
-    assert error_of(response)[:2] == (413, "PAYLOAD_TOO_LARGE")
+    message = "The body is longer than the 200000 bytes it may have (MAX_CODE_BYTES bounds it)."
+    assert error_of(response) == (413, "PAYLOAD_TOO_LARGE", message)
 
 
 def test_body_without_length_is_refused_when_the_limit_is_passed(served: Served) -> None:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,6 +15,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
+
+from tests.wire.raw import deaf_socket, fill, send
 
 ROOT = Path(__file__).parents[2]
 SSE = {"accept": "text/event-stream"}
@@ -108,5 +110,19 @@ def test_drain_is_bounded() -> None:
         [error] = refused.json()["errors"]
         assert (refused.status_code, error["extensions"]["code"]) == (503, "TIMEOUT")
         assert len(answers) == 2
+        assert running.stderr is not None
+        assert "Traceback" not in running.stderr.read()
+
+
+def test_drain_is_quiet_when_a_socket_does_not_read() -> None:
+    """A socket that is cut in the middle of sending ends like any other, without a word in the log."""
+    with process(drain_timeout_s=1) as (running, url), closing(deaf_socket(f"{url}/graphql")) as client:
+        fill(client, 150_000, 60)
+        # Reading goes on until an answer to the socket itself has to wait.
+        for _ in range(3):
+            send(client, {"type": "ping"})
+        time.sleep(0.5)  # all of it has arrived by now
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=10) == 0
         assert running.stderr is not None
         assert "Traceback" not in running.stderr.read()

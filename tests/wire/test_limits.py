@@ -1,12 +1,17 @@
 """What an operation may ask for, measured on documents."""
 
+import time
+from pathlib import Path
+
 import pytest
 from graphql import get_introspection_query, parse
 
 from schema.engine import GatewaySchema
 from schema.limits import MAX_ALIASES, MAX_COST, MAX_FIELDS, measure
+from schema.root import build_schema
 from tests.wire.app import make_test_schema
 
+WALK = Path(__file__).parents[2] / "gateway" / "web" / "explorer" / "src" / "walk"
 LIMIT_CODE = {"code": "QUERY_TOO_COMPLEX", "retryable": False}
 
 
@@ -122,6 +127,40 @@ async def test_tokens_and_characters_are_limited(schema: GatewaySchema) -> None:
     """A document that is too long is refused before it is parsed."""
     assert "5000 tokens" in (await refusal(schema, "{" + "hello " * 6000 + "}") or "")
     assert "length in characters" in (await refusal(schema, "{hello}" + " " * 100_000) or "")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{" + "page{name} " * 499 + "}",
+        "{" + "page{some(ids:[1]){name}} " * 330 + "}",
+        "{" + "__typename " * 4_900 + "}",
+        "{"
+        + "".join(f"...f{n} " for n in range(300))
+        + "}"
+        + "".join(f"fragment f{n} on Query{{page{{name}}}}" for n in range(300)),
+    ],
+    ids=["fields", "arguments", "typename", "fragments"],
+)
+async def test_repetitions_are_limited(schema: GatewaySchema, query: str) -> None:
+    """Comparing fields of one name takes quadratic time, and held the loop for seconds on a few KB."""
+    began = time.process_time()
+    message = await refusal(schema, query)
+    assert message == "The operation repeats fields too often: comparing them takes more than 20000 steps."
+    assert time.process_time() - began < 1
+
+
+async def test_some_repetition_passes(schema: GatewaySchema) -> None:
+    """Clients that put fragments together ask for the same fields a few dozen times."""
+    assert await refusal(schema, "{" + "page{name pages(first:1){name}} " * 40 + "}") is None
+
+
+@pytest.mark.parametrize("path", sorted(WALK.glob("*.graphql")), ids=lambda path: path.stem)
+def test_pages_of_the_explorer_pass(path: Path) -> None:
+    """What people start from is within every limit that does not depend on variables."""
+    documents = build_schema().documents
+    text = path.read_text()
+    assert documents.prepare(text, parse(text)).errors == ()
 
 
 async def test_introspection_query_passes(schema: GatewaySchema) -> None:

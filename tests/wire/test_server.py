@@ -6,7 +6,8 @@ import socket
 import httpx
 import pytest
 
-from gateway.server import MAX_HEAD_BYTES, ListenError, listen, url_of
+from gateway.protocols import MAX_HEAD_BYTES
+from gateway.server import ListenError, listen, url_of
 from tests.wire.conftest import Served
 
 

@@ -29,7 +29,7 @@ def apply(changes: Changes) -> None:
     for owner, name, make in PATCHES:
         original = getattr(owner, name)
         setattr(owner, name, functools.wraps(original)(make(original, changes)))
-    _narrow_queries()
+    _narrow_reads()
     _copy_no_table_in_a_transaction(changes)
 
 
@@ -170,13 +170,19 @@ PATCHES: tuple[tuple[type, str, Callable[[Method, Changes], Method]], ...] = (
 )
 
 
-def _narrow_queries() -> None:
-    """Table.query starts from all_items(), all sorted, whatever the key: hand it the page's own items instead."""
-    query: Method = Table.query
-    all_items: Method = Table.all_items
+def _narrow_reads() -> None:
+    """Query and Scan start from all_items(), all sorted, for every page: hand them the page's items instead."""
+    query, scan, all_items = Table.query, Table.scan, Table.all_items
     page: list[list[Item]] = []
     # A legacy QueryFilter comes as further keywords, and moto counts its page differently then.
     usual = {"hash_key_conditions", "range_key_conditions"}
+
+    def narrowed(items: list[Item], original: Callable[[], Any]) -> Any:
+        page.append(items)
+        try:
+            return original()
+        finally:
+            page.pop()
 
     @functools.wraps(all_items)
     def narrowed_items(self: Table) -> Any:
@@ -189,13 +195,21 @@ def _narrow_queries() -> None:
         ordering = ordering_of(self, index_name) if hash_key is not None and others.keys() <= usual else None
         if ordering is None:
             return query(self, *args, **others)
-        page.append(ordering.page(hash_key, comparison, operands, start, forward=forward, limit=limit))
-        try:
-            return query(self, *args, **others)
-        finally:
-            page.pop()
+        items = ordering.page(hash_key, comparison, operands, start, forward=forward, limit=limit)
+        return narrowed(items, lambda: query(self, *args, **others))
+
+    @functools.wraps(scan)
+    def narrowed_scan(self: Table, *args: Any, **others: Any) -> Any:
+        # The same for DynamoDBBackend.scan. What a legacy ScanFilter or a segment leaves out is not in the page.
+        filters, limit, start, _filter, index_name, *_ = args
+        plain = not filters and index_name is None and others == {"segments": (None, None)}
+        ordering = ordering_of(self, None) if plain else None
+        if ordering is None:
+            return scan(self, *args, **others)
+        return narrowed(ordering.scan_page(start, limit), lambda: scan(self, *args))
 
     setattr(Table, "query", narrowed_query)  # noqa: B010 - a patch: mypy refuses the plain assignment
+    setattr(Table, "scan", narrowed_scan)  # noqa: B010 - the same
     setattr(Table, "all_items", narrowed_items)  # noqa: B010 - the same
 
 

@@ -100,6 +100,10 @@ class ControlApi:
             app = await self._deployments.delete_autoscaler(namespace, app_name)
         return not_found(AUTOSCALERS, name) if app is None else deleted(AUTOSCALERS, name, app.uid)
 
+    async def readyz(self, _: Request) -> Response:
+        """What the API answers to whoever asks whether it is there."""
+        return PlainTextResponse("ok")
+
     async def metrics(self, _: Request) -> Response:
         """GET: what Prometheus scrapes."""
         return PlainTextResponse(expose(self._deployments), media_type=CONTENT_TYPE)
@@ -124,6 +128,7 @@ def make_control_app(deployments: Deployments, namespaces: Sequence[str]) -> Sta
             Route(SPINAPP_PATH, api.delete_spinapp, methods=["DELETE"]),
             Route(AUTOSCALER_PATH, api.delete_autoscaler, methods=["DELETE"]),
             Route("/metrics", api.metrics, methods=["GET"]),
+            Route("/readyz", api.readyz, methods=["GET"]),
         ],
         exception_handlers={404: _no_route, 405: _no_method},
     )

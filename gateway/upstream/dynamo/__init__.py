@@ -14,6 +14,7 @@ from gateway.upstream.dynamo.functions import FunctionTable
 from gateway.upstream.dynamo.pointers import Pointers
 from gateway.upstream.dynamo.reader import RowReader
 from gateway.upstream.dynamo.table import Table
+from gateway.upstream.dynamo.wire import open_wire
 from gateway.upstream.dynamo.workspaces import WorkspaceTable
 
 SECONDS_PER_DAY = 86_400
@@ -38,8 +39,8 @@ async def open_dynamo(
     *, region: str, endpoint_url: str | None, table_name: str, log_retention_days: int, clock: Clock
 ) -> AsyncIterator[Dynamo]:
     """Open the table for the life of the process."""
-    async with open_dynamodb_client(region, endpoint_url) as client:
-        table = Table(client, table_name)
+    async with open_dynamodb_client(region, endpoint_url) as client, open_wire(client) as wire:
+        table = Table(wire, table_name)
         pointers = Pointers(table)
         yield Dynamo(
             table=table,

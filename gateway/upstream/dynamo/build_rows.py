@@ -30,6 +30,8 @@ _PASCAL_CASE = {
     "image_url": "ImageUrl",
     "error_message": "ErrorMessage",
     "source_code_path": "SourceCodePath",
+    "task_id": "TaskId",
+    "workspace_id": "WorkspaceId",
 }
 
 
@@ -94,13 +96,14 @@ def to_build(item: Item) -> BuildRecord:
     status = parse_build_status(rows.text(item, "status")) or BuildStatus.PENDING
     created_at = rows.time(item, "created_at")
     updated_at = rows.optional_time(item, "updated_at") or created_at
-    steps = tuple(_to_step(step) for step in item.get("steps") or ())
+    stored = item.get("steps")
+    steps = tuple(_to_step(step) for step in stored if isinstance(step, dict)) if isinstance(stored, list) else ()
     if not steps:
         finished = updated_at if status.is_final else None
         steps = (BuildStepRecord(status=status, started_at=updated_at, finished_at=finished),)
     return BuildRecord(
-        id=rows.text(item, "task_id") or item["SK"].partition("#")[2],
-        workspace_id=rows.text(item, "workspace_id") or item["PK"].partition("#")[2],
+        id=rows.key_id(item, "SK"),
+        workspace_id=rows.key_id(item, "PK"),
         kind=_to_kind(item),
         status=status,
         app_name=rows.text(item, "app_name"),
@@ -141,9 +144,9 @@ def _modern(item: Item) -> Item:
 
 
 def _to_kind(item: Item) -> BuildKind:
-    kind = rows.optional_text(item, "kind")
+    kind = BuildKind.__members__.get(rows.text(item, "kind").upper())
     if kind is not None:
-        return BuildKind(kind)
+        return kind
     return BuildKind.BUILD_AND_PUSH if rows.optional_text(item, "image_url") else BuildKind.BUILD
 
 
@@ -157,12 +160,11 @@ def _step_to_map(step: BuildStepRecord) -> dict[str, Any]:
 
 
 def _to_step(step: Item) -> BuildStepRecord:
-    duration = step.get("duration_ms")
     return BuildStepRecord(
         status=parse_build_status(rows.text(step, "status")) or BuildStatus.PENDING,
         started_at=rows.time(step, "started_at"),
         finished_at=rows.optional_time(step, "finished_at"),
-        duration_ms=None if duration is None else float(duration),
+        duration_ms=None if step.get("duration_ms") is None else rows.number(step, "duration_ms"),
     )
 
 

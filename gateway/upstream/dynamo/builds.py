@@ -15,13 +15,14 @@ from gateway.records.builds import (
     BuildRecord,
     DeploymentRecord,
     FunctionGoneError,
+    Lease,
+    LeaseLostError,
 )
 from gateway.records.pages import Page
 from gateway.upstream.dynamo import function_deploys, rows
 from gateway.upstream.dynamo.attributes import Item
 from gateway.upstream.dynamo.build_rows import (
     build_list,
-    build_position,
     to_build,
     to_changes,
     to_item,
@@ -37,21 +38,16 @@ from gateway.upstream.dynamo.expressions import (
     all_of,
     begins_with,
     equals,
-    exists,
     not_exists,
 )
 from gateway.upstream.dynamo.keys import (
-    ACTIVE_BUILDS,
-    INDEX,
-    INDEX_PK,
-    INDEX_SK,
     build_key,
     build_pointer_key,
     function_build_key,
     function_key,
-    stamp,
     workspace_key,
 )
+from gateway.upstream.dynamo.leases import LeaseTable, ending, new_pointer, renewal
 from gateway.upstream.dynamo.paging import RowRange, read_page
 from gateway.upstream.dynamo.pointers import Pointers
 from gateway.upstream.dynamo.table import Table
@@ -59,11 +55,13 @@ from gateway.upstream.dynamo.workspaces import live_workspace
 
 _WORKSPACE, _FUNCTION = 2, 4
 """Places of the conditions on others in the transaction that creates a build."""
+_POINTER = 1
+"""Place of the condition on the lease in the transactions that change a build, after the one on its row."""
 
 
 def _to_entry(item: Item) -> tuple[str, str]:
     """Read an entry of a function's list: the build and its workspace."""
-    return item["build_id"], item["workspace_id"]
+    return rows.required_text(item, "build_id"), rows.required_text(item, "workspace_id")
 
 
 class BuildTable:
@@ -72,6 +70,7 @@ class BuildTable:
     def __init__(self, table: Table, pointers: Pointers) -> None:
         self._table = table
         self._pointers = pointers
+        self.leases = LeaseTable(table, pointers)
 
     def remember(self, build_id: str, workspace_id: str) -> None:
         """Spare the read of a pointer whose content is known from elsewhere."""
@@ -98,7 +97,8 @@ class BuildTable:
         page = await read_page(self._table, partition, first=first, after=after, convert=to_build)
         tasks = {build.builder_task_id for build in page.items}
         kept = [pair for pair in zip(page.items, page.positions, strict=True) if pair[0].id not in tasks]
-        return replace(page, items=tuple(pair[0] for pair in kept), positions=tuple(pair[1] for pair in kept))
+        items, positions = tuple(pair[0] for pair in kept), tuple(pair[1] for pair in kept)
+        return replace(page, items=items, positions=positions, reached=page.end)
 
     async def list_of_function(self, function_id: str, *, first: int, after: str | None) -> Page[BuildRecord]:
         """A page of a function's builds, newest first."""
@@ -114,15 +114,13 @@ class BuildTable:
             positions=tuple(at for _, at in kept),
             has_next=page.has_next,
             has_previous=page.has_previous,
+            reached=page.end,
         )
 
-    async def list_unfinished(self) -> list[BuildRecord]:
-        """All builds that are not finished, oldest first; one that was started within a second may be missing."""
-        ids: list[str] = []
-        async for pointer in self._table.query_all(equals(INDEX_PK, ACTIVE_BUILDS), index=INDEX):
-            build_id = pointer["PK"].partition("#")[2]
-            self.remember(build_id, pointer["workspace_id"])
-            ids.append(build_id)
+    async def list_unfinished(self, workspace_id: str | None = None) -> list[BuildRecord]:
+        """The builds (of a workspace) that are not finished, oldest first; the newest second's may be missing."""
+        active = await self.leases.list_active()
+        ids = [build.id for build in active if workspace_id in {None, build.workspace_id}]
         builds = await self.get_many(ids)
         return [builds[id_] for id_ in ids if id_ in builds and not builds[id_].status.is_final]
 
@@ -137,17 +135,9 @@ class BuildTable:
         NotFoundError where its workspace or function is gone, ConflictError (details: buildId) where another
         deploy of the function is under way.
         """
-        pointer = {
-            **build_pointer_key(build.id).as_item(),
-            INDEX_PK: ACTIVE_BUILDS,
-            INDEX_SK: build_position(build),
-            "workspace_id": build.workspace_id,
-            "owner": build.owner,
-            "lease": stamp(lease_until),
-        }
         writes: list[Write] = [
             Put(item=to_item(build), condition=not_exists()),
-            Put(item=pointer, condition=not_exists()),
+            Put(item=new_pointer(build, lease_until), condition=not_exists()),
             Check(key=workspace_key(build.workspace_id), condition=live_workspace()),
         ]
         if build.function_id is not None:
@@ -176,39 +166,44 @@ class BuildTable:
             )
         return ConflictError(f"A build {build.id} exists already.", retryable=True)
 
-    async def accept(self, build: BuildRecord, task_id: str, source_path: str | None) -> BuildRecord:
-        """Note the builder's task; no status is entered, so that the sequence stays. Raises BuildChangedError."""
+    async def accept(
+        self, build: BuildRecord, task_id: str, source_path: str | None, *, lease: Lease | None = None
+    ) -> BuildRecord:
+        """Note the builder's task; no status is entered, so that the sequence stays. Errors are `advance`'s."""
         changes = {"builder_task_id": task_id}
         if source_path is not None:
             changes["source_code_path"] = source_path
-        await self._change(
-            [
-                Update(
-                    key=build_key(build.workspace_id, build.id),
-                    set=changes,
-                    condition=all_of(equals("sequence", build.sequence), not_exists("builder_task_id")),
-                )
-            ],
-            own=1,
-        )
+        unchanged = all_of(equals("sequence", build.sequence), not_exists("builder_task_id"))
+        key = build_key(build.workspace_id, build.id)
+        writes: list[Write] = [Update(key=key, set=changes, condition=unchanged)]
+        if lease is not None:
+            writes.append(renewal(build.id, lease))
+        await self._change(writes, len(writes), lease)
         return replace(build, builder_task_id=task_id, source_path=source_path or build.source_path)
 
     async def advance(
-        self, build: BuildRecord, following: BuildRecord, *, deployment: DeploymentRecord | None = None
+        self,
+        build: BuildRecord,
+        following: BuildRecord,
+        *,
+        lease: Lease | None = None,
+        deployment: DeploymentRecord | None = None,
     ) -> None:
         """Store what follows a build's state, with what it means for its function, all or nothing.
 
-        `deployment` is what a deploy ended with. Raises BuildChangedError where the row has moved on or is gone,
-        and FunctionGoneError where a deployment has no function any more; an end without one needs none.
+        `lease` is the writer's, which goes on with it; without one anybody may write. `deployment` is what a
+        deploy ended with. Raises BuildChangedError where the row has moved on or is gone, LeaseLostError where
+        another carries it, and FunctionGoneError where a deployment has no function any more; an end without one
+        needs none.
         """
         key = build_key(build.workspace_id, build.id)
         writes: list[Write] = [
             Update(key=key, set=to_changes(following), condition=equals("sequence", build.sequence))
         ]
         if following.status.is_final:
-            pointer = build_pointer_key(build.id)
-            removed = (INDEX_PK, INDEX_SK, "owner", "lease")
-            writes.append(Update(key=pointer, remove=removed, condition=exists()))
+            writes.append(ending(build.id, lease))
+        elif lease is not None:
+            writes.append(renewal(build.id, lease))
         own = len(writes)
         if deployment is not None and build.function_id is not None:
             writes.append(Put(item=to_deployment_item(deployment), condition=not_exists()))
@@ -216,11 +211,11 @@ class BuildTable:
         elif (part := function_deploys.follow_build(following)) is not None:
             writes.append(part)
         try:
-            await self._change(writes, own)
+            await self._change(writes, own, lease)
         except FunctionGoneError:
             if deployment is not None or not following.status.is_final:
                 raise
-            await self._change(writes[:own], own)
+            await self._change(writes[:own], own, lease)
 
     async def forget_function(self, function_id: str) -> None:
         """Remove the list of a deleted function's builds; the builds stay in their workspace's."""
@@ -229,13 +224,14 @@ class BuildTable:
     async def delete_of_workspace(self, workspace_id: str) -> None:
         """Remove all builds of a workspace, the builder's rows too; pointers first, so that it can be repeated."""
         mine = all_of(equals("PK", f"WS#{workspace_id}"), begins_with("SK", "BUILD#"))
-        ids = [item["SK"].partition("#")[2] async for item in self._table.query_all(mine, attributes=("SK",))]
+        stored = self._table.query_all(mine, attributes=("SK",), consistent=True)
+        ids = [item["SK"].partition("#")[2] async for item in stored]
         await self._table.delete_many(build_pointer_key(build_id) for build_id in ids)
         for build_id in ids:
             self._pointers.forget(build_id)
         await self._table.delete_range(f"WS#{workspace_id}", "BUILD#")
 
-    async def _change(self, writes: Sequence[Write], own: int) -> None:
+    async def _change(self, writes: Sequence[Write], own: int, lease: Lease | None) -> None:
         """Make writes of which the first `own` are the build's, the others its function's."""
         try:
             match writes:
@@ -244,4 +240,6 @@ class BuildTable:
                 case _:
                     await self._table.transact(writes)
         except ConditionFailedError as error:
+            if lease is not None and _POINTER in error.failed:
+                raise LeaseLostError from error
             raise (BuildChangedError if min(error.failed) < own else FunctionGoneError)() from error

@@ -51,12 +51,12 @@ def to_deployment_item(deployment: DeploymentRecord) -> dict[str, Any]:
 def to_deployment(item: Item) -> DeploymentRecord:
     """Read a deployment's row."""
     return DeploymentRecord(
-        id=item["id"],
-        workspace_id=item["workspace_id"],
-        function_id=item["function_id"],
-        app_name=item["app_name"],
-        namespace=item["namespace"],
-        image_url=item["image_url"],
+        id=rows.required_text(item, "id"),
+        workspace_id=rows.required_text(item, "workspace_id"),
+        function_id=rows.required_text(item, "function_id"),
+        app_name=rows.required_text(item, "app_name"),
+        namespace=rows.required_text(item, "namespace"),
+        image_url=rows.required_text(item, "image_url"),
         service_name=rows.optional_text(item, "service_name"),
         service_status=rows.text(item, "service_status"),
         endpoint=rows.optional_text(item, "endpoint"),

@@ -1,11 +1,15 @@
 """What goes wrong with DynamoDB, in the gateway's terms."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.errors import DynamoDBError
+
+logger = logging.getLogger(__name__)
 
 RETRYABLE_CODES = frozenset(
     {
@@ -15,6 +19,7 @@ RETRYABLE_CODES = frozenset(
         "InternalServerError",
         "ServiceUnavailable",
         "TransactionInProgressException",
+        "TransactionConflictException",
     }
 )
 
@@ -38,9 +43,9 @@ def translated(operation: str, target: object) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _from_client_error(error, operation, target) from error
-    except (BotoCoreError, OSError, TimeoutError) as error:
-        message = f"DynamoDB did not answer {operation} on {target}: {error}"
-        raise DynamoDBError(message, retryable=True) from error
+    except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:
+        logger.warning("DynamoDB did not answer %s on %s: %r", operation, target, error)
+        raise DynamoDBError(f"DynamoDB did not answer {operation} on {target}.", retryable=True) from error
 
 
 def _from_client_error(error: ClientError, operation: str, target: object) -> Exception:
@@ -54,9 +59,8 @@ def _from_client_error(error: ClientError, operation: str, target: object) -> Ex
             return ConditionFailedError(failed)
         if any(reason in {"TransactionConflict", "ThrottlingError"} for reason in reasons):
             return TransactionConflictError()
-    if code == "TransactionInProgressException":
+    if code in {"TransactionInProgressException", "TransactionConflictException"}:
         return TransactionConflictError()
-    text = error.response.get("Error", {}).get("Message", "")
-    return DynamoDBError(
-        f"DynamoDB refused {operation} on {target}: {code}: {text}", retryable=code in RETRYABLE_CODES
-    )
+    # AWS's own words may name accounts and roles: they are for the operator, not for the caller.
+    logger.warning("DynamoDB refused %s on %s: %s", operation, target, error)
+    return DynamoDBError(f"DynamoDB refused {operation} on {target}: {code}", retryable=code in RETRYABLE_CODES)

@@ -1,11 +1,10 @@
 """Execution logs in the table: one row an invocation, listed by function, and by workspace through the index."""
 
-import json
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
 
 from gateway.records.clock import Clock
 from gateway.records.execution_logs import ExecutionLogFilter, ExecutionLogRecord, ExecutionStatus, LogLevel
+from gateway.records.json_text import json_text
 from gateway.records.pages import Page
 from gateway.upstream.dynamo import rows
 from gateway.upstream.dynamo.attributes import Item
@@ -26,15 +25,8 @@ ATTRIBUTES = (
     "level",
     "ttl",
 )
+OTHER_LEVELS = {"WARNING": "WARN", "ERR": "ERROR", "CRITICAL": "ERROR", "FATAL": "ERROR"}
 BODY_ATTRIBUTES = ("requestBody", "responseBody", "bodyFormat")
-
-
-def _exact(value: object) -> Any:
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, set):
-        return sorted(value)
-    raise TypeError(f"a {type(value).__name__} is no JSON value")
 
 
 def body_text(item: Item, name: str) -> str | None:
@@ -42,25 +34,54 @@ def body_text(item: Item, name: str) -> str | None:
     value = item.get(name)
     if value is None or (item.get("bodyFormat") == "json" and isinstance(value, str)):
         return value
-    return json.dumps(value, default=_exact, ensure_ascii=False)
+    return json_text(value)
 
 
 def to_execution_log(item: Item) -> ExecutionLogRecord:
     """Read a log's row."""
-    _, at, id_ = item["SK"].split("#", 2)
+    at, _, id_ = rows.key_id(item, "SK").partition("#")
+    status_code = rows.integer(item, "statusCode")
     return ExecutionLogRecord(
         id=rows.text(item, "id", id_),
-        function_id=rows.text(item, "functionId") or item["PK"].partition("#")[2],
+        function_id=rows.key_id(item, "PK"),
         workspace_id=rows.optional_text(item, "workspace_id"),
         timestamp=rows.optional_time(item, "timestamp") or rows.time({"at": at}, "at"),
-        status=ExecutionStatus(rows.text(item, "status", "error").lower()),
+        status=_to_status(rows.text(item, "status"), status_code),
         duration_ms=rows.number(item, "duration"),
-        status_code=rows.integer(item, "statusCode"),
+        status_code=status_code,
         request_body=body_text(item, "requestBody"),
         response_body=body_text(item, "responseBody"),
-        logs=tuple(str(line) for line in item.get("logs") or ()),
-        level=LogLevel(rows.text(item, "level", "INFO").upper()),
+        logs=tuple(rows.texts(item, "logs")),
+        level=_to_level(rows.text(item, "level")),
     )
+
+
+def _to_status(word: str, status_code: int) -> ExecutionStatus:
+    """A status in any case; one that is not known is what the function's answer says."""
+    known = ExecutionStatus.__members__.get(word.strip().upper())
+    if known is not None:
+        return known
+    return ExecutionStatus.SUCCESS if status_code // 100 == 2 else ExecutionStatus.ERROR
+
+
+def _to_level(word: str) -> LogLevel:
+    """A level in any case and in the spellings of Python's and syslog's; what is not known is INFO."""
+    name = word.strip().upper()
+    return LogLevel.__members__.get(OTHER_LEVELS.get(name, name), LogLevel.INFO)
+
+
+def _matches(log: ExecutionLogRecord, wanted: ExecutionLogFilter) -> bool:
+    return (
+        wanted.status in {None, log.status}
+        and wanted.level in {None, log.level}
+        and (wanted.since is None or wanted.since <= log.timestamp)
+        and (wanted.until is None or log.timestamp < wanted.until)
+    )
+
+
+def _second(time: datetime) -> str:
+    """How the sort keys of all logs of a time's second begin."""
+    return stamp(time).partition(".")[0]
 
 
 class ExecutionLogTable:
@@ -138,10 +159,11 @@ class ExecutionLogTable:
             if rows.number(item, "ttl", now_s) < now_s:
                 return None  # expired, and not yet deleted by DynamoDB
             log = to_execution_log(item)
-            return log if wanted.status in {None, log.status} and wanted.level in {None, log.level} else None
+            return log if _matches(log, wanted) else None
 
-        low = f"{prefix}{stamp(wanted.since)}" if wanted.since else prefix or " "
-        high = f"{prefix}{stamp(wanted.until)}" if wanted.until else f"{prefix}~"
+        # By the second: a time that the former backend wrote without a fraction sorts before one with `.000000`.
+        low = f"{prefix}{_second(wanted.since)}" if wanted.since else prefix or " "
+        high = f"{prefix}{_second(wanted.until)}~" if wanted.until else f"{prefix}~"
         return await read_page(
             self._table,
             RowRange(partition=partition, low=low, high=high, index=index, forward=False),

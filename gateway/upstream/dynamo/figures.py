@@ -5,10 +5,15 @@ function's row: an update there would cost write units for the whole row, its co
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
 from gateway.records.clock import Clock, hour_of
-from gateway.records.functions import Figures, HourFigures
+from gateway.records.functions import Figures
+from gateway.upstream.dynamo.additions import Additions, Number
 from gateway.upstream.dynamo.attributes import Item
 from gateway.upstream.dynamo.errors import ConditionFailedError
 from gateway.upstream.dynamo.expressions import Update, exists
@@ -25,27 +30,38 @@ MAX_REMEMBERED = 50_000
 KINDS = "ied"
 
 
-def window_attributes(now: datetime) -> list[str]:
+def window_attributes(now: datetime) -> tuple[str, ...]:
     """The attributes of the window that ends now."""
-    hour = hour_of(now)
-    return [f"{kind}{hour - back}" for back in range(WINDOW_HOURS) for kind in KINDS]
+    return tuple(name for names in _window(hour_of(now)) for name in names)
+
+
+@lru_cache(maxsize=4)
+def _window(newest: int) -> tuple[tuple[str, ...], ...]:
+    """The names of a window's invocations, errors and durations, each oldest first."""
+    hours = range(newest - WINDOW_HOURS + 1, newest + 1)
+    return tuple(tuple(f"{kind}{hour}" for hour in hours) for kind in KINDS)
 
 
 def to_figures(item: Item | None, now: datetime) -> Figures:
     """Read a row's window; a missing row or hour means that nothing was invoked."""
-    row = item or {}
     newest = hour_of(now)
+    invocations, errors, durations = _window(newest)
+    read = (item or {}).get
     return Figures(
-        hours=tuple(
-            HourFigures(
-                hour=hour,
-                invocations=int(row.get(f"i{hour}", 0)),
-                errors=int(row.get(f"e{hour}", 0)),
-                duration_ms=float(row.get(f"d{hour}", 0)),
-            )
-            for hour in range(newest - WINDOW_HOURS + 1, newest + 1)
-        )
+        newest_hour=newest,
+        invocations_by_hour=[_count(read(name, 0)) for name in invocations],
+        errors_by_hour=[_count(read(name, 0)) for name in errors],
+        duration_ms_by_hour=[float(_number(read(name, 0))) for name in durations],
     )
+
+
+def _count(value: Any) -> int:
+    """A number of the row; what is none counts nothing."""
+    return value if type(value) is int else int(_number(value))
+
+
+def _number(value: Any) -> int | Decimal:
+    return value if isinstance(value, int | Decimal) else 0
 
 
 class FiguresTable:
@@ -55,6 +71,7 @@ class FiguresTable:
         self._table = table
         self._clock = clock
         self._tidied: dict[Key, int] = {}
+        self._additions = Additions(self._add_to_row)
 
     async def list_of_functions(self, workspace_id: str, *, first: int, after: str | None) -> dict[str, Figures]:
         """The figures of a page of functions, by id, by the same range; `after` is the page's position."""
@@ -71,22 +88,28 @@ class FiguresTable:
 
     async def count(
         self, workspace_id: str, function_id: str, *, at: datetime, is_error: bool, duration_ms: float
-    ) -> None:
-        """Count one invocation for the function and its workspace; a deleted one is not brought back."""
+    ) -> bool:
+        """Count one invocation for the function and its workspace; a deleted one is not brought back.
+
+        Answers whether the function is still there.
+        """
         hour = hour_of(at)
-        additions = {f"i{hour}": 1, f"e{hour}": int(is_error), f"d{hour}": round(duration_ms, 3)}
-
-        async def add(key: Key) -> None:
-            try:
-                await self._table.write(
-                    Update(key=key, add=additions, remove=self._expired(key, hour), condition=exists())
-                )
-            except ConditionFailedError:
-                return  # deleted while it was running
-
-        await asyncio.gather(
-            add(function_figures_key(workspace_id, function_id)), add(workspace_figures_key(workspace_id))
+        numbers = {f"i{hour}": 1, f"e{hour}": int(is_error), f"d{hour}": duration_ms}
+        counted, _ = await asyncio.gather(
+            self._additions.add(function_figures_key(workspace_id, function_id), numbers),
+            self._additions.add(workspace_figures_key(workspace_id), numbers),
         )
+        return counted
+
+    async def _add_to_row(self, key: Key, numbers: Mapping[str, Number]) -> bool:
+        newest = max(int(name[1:]) for name in numbers)
+        try:
+            await self._table.write(
+                Update(key=key, add=numbers, remove=self._expired(key, newest), condition=exists())
+            )
+        except ConditionFailedError:
+            return False  # deleted while it was running
+        return True
 
     def _expired(self, key: Key, hour: int) -> list[str]:
         """What to remove from a row with this update: something in the first one of an hour, else nothing."""

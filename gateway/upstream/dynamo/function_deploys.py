@@ -40,8 +40,9 @@ def follow_build(build: BuildRecord) -> Update | None:
     match build.status:
         case BuildStatus.DEPLOYING:
             # Before /deploy is called: from then on the SpinApp may be there, and a delete has to find it.
-            changes = {"status": FunctionStatus.DEPLOYING.value, **_place(build.deploy)}
-            return Update(key=key, set=changes, condition=held)
+            # One that moves keeps its former place until it is reached at the new one.
+            place = {} if build.deploy.former else _place(build.deploy)
+            return Update(key=key, set={"status": FunctionStatus.DEPLOYING.value, **place}, condition=held)
         case BuildStatus.FAILED | BuildStatus.CANCELLED:
             changes = {"status": build.deploy.failure_status.value}
             return Update(key=key, set=changes, remove=("active_build_id",), condition=held)
@@ -61,8 +62,9 @@ def finish_deploy(build: BuildRecord, deployment: DeploymentRecord, function_id:
 
 
 def deploy_directly(key: Key, deployment: DeploymentRecord) -> Update:
-    """The function runs an image that was deployed without a build."""
-    return Update(key=key, set=_running(deployment), condition=is_free())
+    """The function runs an image that was deployed without a build: what changes from now on is not deployed."""
+    revision = {} if deployment.deploy is None else {"deployed_revision": deployment.deploy.revision}
+    return Update(key=key, set=_running(deployment) | revision, condition=is_free())
 
 
 def find_endpoint(key: Key, deployment: DeploymentRecord) -> Update:

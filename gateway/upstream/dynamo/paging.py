@@ -2,19 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.records.pages import Page
 from gateway.upstream.dynamo.attributes import Item
 from gateway.upstream.dynamo.expressions import all_of, between, equals
 from gateway.upstream.dynamo.keys import INDEX, INDEX_PK, INDEX_SK
 from gateway.upstream.dynamo.rows import read_row
-from gateway.upstream.dynamo.table import Table
+from gateway.upstream.dynamo.table import QueryPage, Table
 
 T = TypeVar("T")
 
 FILTERED_LIMIT = 200
-"""Rows read at once where only some are wanted."""
+"""Rows of the first read where only some are wanted; each further read asks for twice as many."""
+MAX_LIMIT = 100_000
+"""Of a Query; it ends at 1 MB long before."""
+MAX_READS = 64
+"""Queries of one page: 64 MB, room for 3,000 functions with all the code their rows may hold.
+
+What a filter matches less often than that is found over several pages: each costs a bounded amount, and its cursor
+goes on where it stopped.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +40,13 @@ class RowRange:
         """The attribute that orders the rows."""
         return INDEX_SK if self.index else "SK"
 
+    def after(self, position: str | None) -> "RowRange":
+        """The range from a position on; the row of that position, if it is still there, is included."""
+        low, high = self.low, self.high
+        if position is not None:
+            low, high = (max(low, position), high) if self.forward else (low, min(high, position))
+        return RowRange(partition=self.partition, low=low, high=high, index=self.index, forward=self.forward)
+
 
 async def read_page(
     table: Table,
@@ -47,41 +62,43 @@ async def read_page(
 
     A position is a sort key, which is unique in its range. `filters` says that `convert` leaves out many.
     """
-    low, high = rows.low, rows.high
-    if after is not None:
-        low, high = (max(low, after), high) if rows.forward else (low, min(high, after))
-    sort = rows.sort_attribute
-    condition = all_of(
-        equals(INDEX_PK if rows.index else "PK", rows.partition),
-        between(sort, low, high),
-    )
+    wanted = rows.after(after)
     limit = first + 1 + (after is not None)
-    items: list[T] = []
-    positions: list[str] = []
+    if filters:
+        limit = max(limit, FILTERED_LIMIT)
+    found: list[tuple[T, str]] = []
     start_key = None
-    while low <= high:
-        page = await table.query(
-            condition,
-            index=INDEX if rows.index else None,
-            forward=rows.forward,
-            limit=max(limit, FILTERED_LIMIT) if filters else limit,
-            start_key=start_key,
-            attributes={"PK", "SK", sort, *attributes} if attributes else (),
-            consistent=not rows.index,
-        )
+    for read in range(MAX_READS if wanted.low <= wanted.high else 0):
+        page = await _query(table, wanted, limit << read, start_key, attributes)
         for item in page.items:
-            if item[sort] == after:
-                continue
-            record = read_row(item, convert)
+            position = item[rows.sort_attribute]
+            record = None if position == after else read_row(item, convert)
             if record is not None:
-                items.append(record)
-                positions.append(item[sort])
+                found.append((record, position))
         start_key = page.last_key
-        if start_key is None or len(items) > first:
+        if start_key is None or len(found) > first:
             break
+    taken = found[:first]
+    stopped = start_key is not None and len(found) <= first
     return Page(
-        items=tuple(items[:first]),
-        positions=tuple(positions[:first]),
-        has_next=len(items) > first,
+        items=tuple(record for record, _ in taken),
+        positions=tuple(position for _, position in taken),
+        has_next=stopped or len(found) > first,
         has_previous=after is not None,
+        reached=start_key[rows.sort_attribute]["S"] if start_key is not None and stopped else None,
+    )
+
+
+async def _query(
+    table: Table, rows: RowRange, limit: int, start_key: dict[str, Any] | None, attributes: Sequence[str]
+) -> QueryPage:
+    partition = equals(INDEX_PK if rows.index else "PK", rows.partition)
+    return await table.query(
+        all_of(partition, between(rows.sort_attribute, rows.low, rows.high)),
+        index=INDEX if rows.index else None,
+        forward=rows.forward,
+        limit=min(limit, MAX_LIMIT),
+        start_key=start_key,
+        attributes={"PK", "SK", rows.sort_attribute, *attributes} if attributes else (),
+        consistent=not rows.index,
     )

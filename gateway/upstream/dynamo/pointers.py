@@ -33,6 +33,10 @@ class Pointers:
                 found[id_] = workspace_id
         return found
 
+    def is_known(self, id_: str) -> bool:
+        """Whether the id's workspace need not be read."""
+        return id_ in self._workspaces
+
     def remember(self, id_: str, workspace_id: str) -> None:
         """Keep what was just written or read."""
         self._workspaces[id_] = workspace_id

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from gateway.records.clock import Clock
 from gateway.records.functions import Figures, FunctionRecord
 from gateway.records.workspaces import WorkspaceRecord
-from gateway.upstream.dynamo import functions, workspaces
+from gateway.upstream.dynamo import function_rows, workspaces
 from gateway.upstream.dynamo.figures import to_figures, window_attributes
 from gateway.upstream.dynamo.keys import Key
 from gateway.upstream.dynamo.rows import read_row
@@ -25,9 +25,8 @@ class RowReader:
         """The rows that exist; a figures row that does not is one in which nothing was counted."""
         wanted = list(keys)
         now = self._clock()
-        attributes: set[str] = set()
-        for key in wanted:
-            attributes.update(_attributes(key.sk) or window_attributes(now))
+        columns = {_attributes(key.sk) or window_attributes(now) for key in wanted}
+        attributes = {name for names in columns for name in names}
         items = await self._table.batch_get(wanted, attributes=attributes)
         found: dict[Key, Row] = {}
         for key in wanted:
@@ -40,7 +39,7 @@ class RowReader:
             elif key.sk == "METADATA":
                 row = read_row(item, workspaces.to_workspace)
             else:
-                row = read_row(item, functions.to_function)
+                row = read_row(item, function_rows.to_function)
             if row is not None:
                 found[key] = row
         return found
@@ -53,4 +52,4 @@ def _is_figures(sk: str) -> bool:
 def _attributes(sk: str) -> tuple[str, ...]:
     if _is_figures(sk):
         return ()
-    return workspaces.ATTRIBUTES if sk == "METADATA" else functions.ATTRIBUTES
+    return workspaces.ATTRIBUTES if sk == "METADATA" else function_rows.ATTRIBUTES

@@ -7,9 +7,12 @@ wrong is a DynamoDBError. The upstream's contract: the DynamoDB API reference, a
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from botocore import xform_name
 
 from gateway.errors import DynamoDBError
 from gateway.upstream.dynamo.attributes import Item, decode_item
@@ -27,6 +30,7 @@ from gateway.upstream.dynamo.expressions import (
     equals,
 )
 from gateway.upstream.dynamo.keys import Key
+from gateway.upstream.dynamo.wire import Wire
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.client import DynamoDBClient
@@ -40,6 +44,9 @@ MAX_ATTEMPTS = 8
 BACKOFF_S = 0.02
 """Of the first of these retries; doubled each time, with full jitter."""
 
+Call = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+"""Sends an operation such as `GetItem` and answers what it answers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryPage:
@@ -50,18 +57,19 @@ class QueryPage:
 
 
 class Table:
-    """The table, through the one client of the process."""
+    """The table, through the one wire of the process; commands that run once make do with the SDK's client."""
 
-    def __init__(self, client: "DynamoDBClient", name: str) -> None:
-        self._client = client
+    def __init__(self, client: "Wire | DynamoDBClient", name: str) -> None:
+        self._call: Call = client.call if isinstance(client, Wire) else partial(_call_sdk, client)
         self.name = name
 
     async def get(self, key: Key, *, attributes: Iterable[str] = ()) -> Item | None:
         """Read a row, strongly consistent; only `attributes` where some are given."""
         parameters = _projection(attributes)
         with translated("GetItem", key):
-            answer = await self._client.get_item(
-                TableName=self.name, Key=key.as_attributes(), ConsistentRead=True, **parameters
+            answer = await self._call(
+                "GetItem",
+                {"TableName": self.name, "Key": key.as_attributes(), "ConsistentRead": True, **parameters},
             )
         return decode_item(answer["Item"]) if "Item" in answer else None
 
@@ -82,7 +90,7 @@ class Table:
         }
         for attempt in range(MAX_ATTEMPTS):
             with translated("BatchGetItem", keys[0]):
-                answer = await self._client.batch_get_item(RequestItems=request)
+                answer = await self._call("BatchGetItem", {"RequestItems": request})
             for raw in answer["Responses"].get(self.name, ()):
                 item = decode_item(raw)
                 found[Key(item["PK"], item["SK"])] = item
@@ -121,7 +129,8 @@ class Table:
         if names:
             parameters["ProjectionExpression"] = ", ".join(names)
         with translated("Query", index or "the table"):
-            answer = await self._client.query(TableName=self.name, **parameters, **given.as_parameters())
+            request = {"TableName": self.name, **parameters, **given.as_parameters()}
+            answer = await self._call("Query", request)
         items = tuple(decode_item(raw) for raw in answer["Items"])
         return QueryPage(items=items, last_key=answer.get("LastEvaluatedKey"))
 
@@ -138,32 +147,32 @@ class Table:
 
     async def write(self, write: Put | Update | Delete) -> None:
         """One conditional write."""
-        parameters = write.as_parameters()
+        parameters = {"TableName": self.name, **write.as_parameters()}
         match write:
             case Put():
-                with translated("PutItem", Key(write.item["PK"], write.item["SK"])):
-                    await self._client.put_item(TableName=self.name, **parameters)
+                await self._write("PutItem", Key(write.item["PK"], write.item["SK"]), parameters)
             case Update():
-                with translated("UpdateItem", write.key):
-                    await self._client.update_item(TableName=self.name, **parameters)
+                await self._write("UpdateItem", write.key, parameters)
             case Delete():
-                with translated("DeleteItem", write.key):
-                    await self._client.delete_item(TableName=self.name, **parameters)
+                await self._write("DeleteItem", write.key, parameters)
 
     async def transact(self, writes: Sequence[Write]) -> None:
-        """All the writes or none; a conflict with another transaction is tried again, as the same request."""
+        """All the writes or none."""
         verbs = {Put: "Put", Update: "Update", Delete: "Delete", Check: "ConditionCheck"}
-        items: Any = [{verbs[type(write)]: {"TableName": self.name, **write.as_parameters()}} for write in writes]
-        token = str(uuid.uuid4())
+        items = [{verbs[type(write)]: {"TableName": self.name, **write.as_parameters()}} for write in writes]
+        parameters = {"TransactItems": items, "ClientRequestToken": str(uuid.uuid4())}
+        await self._write("TransactWriteItems", "the table", parameters)
+
+    async def _write(self, operation: str, target: object, parameters: dict[str, Any]) -> Any:
+        """One request; the same again where another transaction writes one of its rows at this moment."""
         for attempt in range(MAX_ATTEMPTS):
             try:
-                with translated("TransactWriteItems", "the table"):
-                    await self._client.transact_write_items(TransactItems=items, ClientRequestToken=token)
+                with translated(operation, target):
+                    return await self._call(operation, parameters)
             except TransactionConflictError:
                 await _back_off(attempt)
-            else:
-                return
-        raise DynamoDBError("DynamoDB kept refusing a transaction: others write the same rows.", retryable=True)
+        message = f"DynamoDB kept refusing {operation} on {target}: others write the same rows."
+        raise DynamoDBError(message, retryable=True)
 
     async def delete_many(self, keys: Iterable[Key]) -> None:
         """Remove rows, without a condition, 25 at a time."""
@@ -172,8 +181,7 @@ class Table:
             chunk = wanted[start : start + MAX_BATCH_WRITES]
             request: Any = {self.name: [{"DeleteRequest": {"Key": key.as_attributes()}} for key in chunk]}
             for attempt in range(MAX_ATTEMPTS):
-                with translated("BatchWriteItem", chunk[0]):
-                    answer = await self._client.batch_write_item(RequestItems=request)
+                answer = await self._write("BatchWriteItem", chunk[0], {"RequestItems": request})
                 request = answer.get("UnprocessedItems")
                 if not request:
                     break
@@ -182,12 +190,14 @@ class Table:
                 message = "DynamoDB left rows of a BatchWriteItem unprocessed; it is throttling."
                 raise DynamoDBError(message, retryable=True)
 
-    async def delete_range(self, partition: str, prefix: str) -> None:
-        """Remove the rows of a partition whose sort key starts with `prefix`."""
-        condition = all_of(equals("PK", partition), begins_with("SK", prefix))
+    async def delete_range(self, partition: str, prefix: str = "", *, keep: Sequence[str] = ()) -> None:
+        """Remove the rows of a partition whose sort key starts with `prefix`, but for the sort keys to `keep`."""
+        mine = equals("PK", partition)
+        condition = all_of(mine, begins_with("SK", prefix)) if prefix else mine
         keys: list[Key] = []
         async for item in self.query_all(condition, attributes=("PK", "SK"), consistent=True):
-            keys.append(Key(item["PK"], item["SK"]))
+            if item["SK"] not in keep:
+                keys.append(Key(item["PK"], item["SK"]))
             if len(keys) >= MAX_BATCH_WRITES:
                 await self.delete_many(keys)
                 keys.clear()
@@ -196,10 +206,14 @@ class Table:
     async def check(self) -> None:
         """Ask DynamoDB whether the table is there and active."""
         with translated("DescribeTable", self.name):
-            answer = await self._client.describe_table(TableName=self.name)
+            answer = await self._call("DescribeTable", {"TableName": self.name})
         status = answer["Table"]["TableStatus"]
         if status not in {"ACTIVE", "UPDATING"}:
             raise DynamoDBError(f"The table {self.name} is {status}.", retryable=True)
+
+
+async def _call_sdk(client: "DynamoDBClient", operation: str, request: Mapping[str, Any]) -> Any:
+    return await getattr(client, xform_name(operation))(**request)
 
 
 def _projection(attributes: Iterable[str]) -> dict[str, Any]:

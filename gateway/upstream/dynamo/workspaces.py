@@ -20,13 +20,16 @@ from gateway.upstream.dynamo.keys import (
 from gateway.upstream.dynamo.paging import RowRange, read_page
 from gateway.upstream.dynamo.table import Table
 
+FUNCTION_WRITES = "function_writes"
+"""Counts up with every create and delete of a function, so that a recount of them notices those during it."""
+
 ATTRIBUTES = ("id", "name", "description", "createdAt", "functionCount", "deleting")
 
 
 def to_workspace(item: Item) -> WorkspaceRecord:
     """Read a METADATA row."""
     return WorkspaceRecord(
-        id=rows.text(item, "id") or item["PK"].partition("#")[2],
+        id=rows.key_id(item, "PK"),
         name=rows.text(item, "name"),
         description=rows.text(item, "description"),
         created_at=rows.time(item, "createdAt"),
@@ -65,7 +68,7 @@ class WorkspaceTable:
     async def get(self, workspace_id: str) -> WorkspaceRecord | None:
         """A workspace as it is stored now."""
         item = await self._table.get(workspace_key(workspace_id), attributes=("PK", *ATTRIBUTES))
-        return None if item is None else to_workspace(item)
+        return None if item is None else rows.read_row(item, to_workspace)
 
     async def create(self, workspace: WorkspaceRecord) -> None:
         """Write a new workspace and its empty figures."""

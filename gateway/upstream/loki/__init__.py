@@ -1,8 +1,11 @@
-"""Loki, which holds what the functions print: `client` speaks HTTP, `lines` orders lines and marks places in them.
+"""Loki, which holds what the functions print.
+
+`client` reads pages, `tail` follows, `lines` orders lines and marks places in them.
 
 The contract is Loki's HTTP API: https://grafana.com/docs/loki/latest/reference/loki-http-api/.
 """
 
 from gateway.upstream.loki.client import Loki
+from gateway.upstream.loki.tail import LokiTail
 
-__all__ = ["Loki"]
+__all__ = ["Loki", "LokiTail"]

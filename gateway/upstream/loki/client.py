@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import httpx
 import orjson
 
 from gateway.errors import InvalidInputError, LokiConnectionError, LokiError
@@ -13,6 +12,7 @@ from gateway.records.clock import Clock, system_clock
 from gateway.records.logs import LogDirection, LogEntryRecord, LogQuery
 from gateway.records.pages import Page
 from gateway.upstream.loki.lines import PlacedEntry, Position, merge_streams, place_entries
+from gateway.upstream.query_client import NoAnswerError, QueryClient
 
 MAX_ENTRIES = 5000
 """Loki's max_entries_limit_per_query: a larger limit is refused."""
@@ -40,9 +40,9 @@ class Range(NamedTuple):
 
 
 class Loki:
-    """Reads functions' lines; `client` comes from `open_http_client("loki", …)` and stays the caller's."""
+    """Reads functions' lines; `client` comes from `open_query_client("loki", …)` and stays the caller's."""
 
-    def __init__(self, client: httpx.AsyncClient, *, clock: Clock = system_clock) -> None:
+    def __init__(self, client: QueryClient, *, clock: Clock = system_clock) -> None:
         self._client = client
         self._clock = clock
 
@@ -84,7 +84,7 @@ class Loki:
 
     async def check(self) -> None:
         """Ask for the newest labels, which takes what queries take; raises LokiError when it fails."""
-        start = _nanoseconds(self._clock() - CLOCK_SKEW)
+        start = nanoseconds(self._clock() - CLOCK_SKEW)
         await self._get("/loki/api/v1/labels", {"start": str(start)}, "labels")
 
     def _range_of(self, query: LogQuery) -> Range:
@@ -96,7 +96,7 @@ class Loki:
                 f"since must be at most {MAX_SPAN.days} days before until, which is now unless it is given.",
                 field="since",
             )
-        return Range(max(0, _nanoseconds(since)), max(0, _nanoseconds(until)))
+        return Range(max(0, nanoseconds(since)), max(0, nanoseconds(until)))
 
     async def _query_range(self, query: LogQuery, part: Range, limit: int) -> list[LogEntryRecord]:
         answer = await self._get(
@@ -117,18 +117,16 @@ class Loki:
 
     async def _get(self, path: str, params: Mapping[str, str], what: str) -> Any:
         try:
-            response = await self._client.get(path, params=params)
-        except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__  # timeouts have no text
-            raise LokiConnectionError(f"Loki did not answer for {what}: {reason}.") from error
-        if response.status_code != httpx.codes.OK:
-            text = " ".join(response.text.split())[:MAX_ERROR_CHARACTERS] or response.reason_phrase
+            answer = await self._client.get(path, params)
+        except NoAnswerError as error:
+            raise LokiConnectionError(f"Loki did not answer for {what}: {error}.") from error
+        if not answer.is_success:
+            text = answer.text[:MAX_ERROR_CHARACTERS]
             raise LokiError(
-                f"Loki refused {what} with status {response.status_code}: {text}",
-                retryable=response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error,
+                f"Loki refused {what} with status {answer.status}: {text}", retryable=answer.is_transient
             )
         try:
-            return orjson.loads(response.content)
+            return orjson.loads(answer.content)
         except orjson.JSONDecodeError as error:
             raise LokiError(f"Loki's answer for {what} is not JSON.") from error
 
@@ -149,7 +147,8 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\{character}" if character in '"\\' else f"\\u{ord(character):04x}"
 
 
-def _nanoseconds(time: datetime) -> int:
+def nanoseconds(time: datetime) -> int:
+    """A time as Loki counts it: nanoseconds since the epoch."""
     return (time - EPOCH) // MICROSECOND * 1000
 
 

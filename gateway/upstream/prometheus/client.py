@@ -5,29 +5,32 @@ import math
 from collections import defaultdict
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-import httpx
 import orjson
 
 from gateway.errors import PrometheusConnectionError, PrometheusError
 from gateway.records.clock import Clock, system_clock
 from gateway.records.metrics import MetricKind, MetricPointRecord, MetricQuery, MetricSeriesRecord
 from gateway.upstream.prometheus.promql import FUNCTION_LABEL, UNITS, write_promql
+from gateway.upstream.query_client import NoAnswerError, QueryClient
 
 MAX_ERROR_CHARACTERS = 500
 """Prometheus repeats parts of the query in its errors."""
 TRANSIENT_ERRORS = frozenset({"timeout", "canceled", "unavailable"})
 """errorTypes that another try may not meet."""
+MAX_REMEMBERED_TIMES = 16_384
+"""Points fall on multiples of the step: the metrics of all functions have the same times."""
 
 Points = dict[str, tuple[MetricPointRecord, ...]]
 Answer = Mapping[MetricQuery, MetricSeriesRecord | PrometheusError]
 
 
 class Prometheus:
-    """Reads functions' metrics; `client` comes from `open_http_client("prometheus", …)` and stays the caller's."""
+    """Reads functions' metrics; `client` comes from `open_query_client` and stays the caller's."""
 
-    def __init__(self, client: httpx.AsyncClient, *, clock: Clock = system_clock) -> None:
+    def __init__(self, client: QueryClient, *, clock: Clock = system_clock) -> None:
         self._client = client
         self._clock = clock
 
@@ -49,6 +52,14 @@ class Prometheus:
     async def check(self) -> None:
         """Have the query engine answer a constant; raises PrometheusError when it can't."""
         await self._post("/api/v1/query", {"query": "vector(1)"}, "a constant")
+
+    async def count_series(self, selector: str) -> int:
+        """How many series there are now of `selector`, such as `up{job="x"}`."""
+        answer = await self._post("/api/v1/query", {"query": f"count({selector})"}, selector)
+        try:
+            return int(float(answer[0]["value"][1])) if answer else 0
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise PrometheusError(f"Prometheus' answer for {selector} has no number.") from error
 
     async def _query_group(
         self, now_s: float, kind: MetricKind, window_s: int, step_s: int, members: Sequence[MetricQuery]
@@ -92,20 +103,19 @@ class Prometheus:
     async def _post(self, path: str, form: Mapping[str, str], what: str) -> list[Any]:
         """Send a query as a form, whose length nothing limits; the result's series."""
         try:
-            response = await self._client.post(path, data=form)
-        except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__  # timeouts have no text
-            raise PrometheusConnectionError(f"Prometheus did not answer for {what}: {reason}.") from error
+            answer = await self._client.post(path, form)
+        except NoAnswerError as error:
+            raise PrometheusConnectionError(f"Prometheus did not answer for {what}: {error}.") from error
         try:
-            answer = orjson.loads(response.content)
-            if answer["status"] == "success":
-                return list(answer["data"]["result"])
-            text, kind = f"{answer['errorType']}: {answer['error']}", str(answer["errorType"])
+            body = orjson.loads(answer.content)
+            if body["status"] == "success":
+                return list(body["data"]["result"])
+            text, kind = f"{body['errorType']}: {body['error']}", str(body["errorType"])
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            text, kind = " ".join(response.text.split()) or response.reason_phrase, ""
+            text, kind = answer.text, ""
         raise PrometheusError(
-            f"Prometheus refused {what} with status {response.status_code}: {text[:MAX_ERROR_CHARACTERS]}",
-            retryable=kind in TRANSIENT_ERRORS or response.status_code in {429, 500, 502, 503, 504},
+            f"Prometheus refused {what} with status {answer.status}: {text[:MAX_ERROR_CHARACTERS]}",
+            retryable=kind in TRANSIENT_ERRORS or answer.is_transient,
         )
 
 
@@ -122,7 +132,12 @@ async def _both(one: Coroutine[Any, Any, Points], other: Coroutine[Any, Any, Poi
 def _read_points(samples: Sequence[tuple[float, str]]) -> tuple[MetricPointRecord, ...]:
     """Leave out what no chart can show: NaN and the infinities."""
     return tuple(
-        MetricPointRecord(timestamp=datetime.fromtimestamp(time_s, UTC), value=value)
+        MetricPointRecord(timestamp=_time_of(time_s), value=value)
         for time_s, value in ((time_s, float(text)) for time_s, text in samples)
         if math.isfinite(value)
     )
+
+
+@lru_cache(maxsize=MAX_REMEMBERED_TIMES)
+def _time_of(time_s: float) -> datetime:
+    return datetime.fromtimestamp(time_s, UTC)

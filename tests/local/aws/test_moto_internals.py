@@ -17,6 +17,7 @@ from gateway.local.aws.patches import PATCHES
 KNOWN: list[tuple[Any, str]] = [
     (vars(BaseJSONSerializer)["_serialize_type_structure"], "36873909cd0a"),
     (DynamoDBBackend.query, "b8f2b308cd13"),
+    (DynamoDBBackend.scan, "9b5227800f9a"),
     (DynamoDBBackend.transact_write_items, "81db2cb7d94e"),
     (DynamoDBBackend.update_item, "218984588dd6"),
     (DynamoHandler.transact_write_items, "61c163fff213"),
@@ -41,6 +42,7 @@ KNOWN: list[tuple[Any, str]] = [
     (Table.get_item, "b08e98fe37b7"),
     (Table.put_item, "de23933013ef"),
     (Table.query, "002b4d00be6d"),
+    (Table.scan, "5ef1ab21eef0"),
     (Table.sorted_items, "216dac1cd6b6"),
 ]
 

@@ -24,9 +24,9 @@ from gateway.local.processes import listen, spawn, url_of
 from gateway.local.prometheus import create_app
 from gateway.local.prometheus.samples import SampleStore
 from gateway.records.metrics import MetricKind, MetricQuery, MetricSeriesRecord
-from gateway.upstream.http import open_http_client
 from gateway.upstream.prometheus import Prometheus
 from gateway.upstream.prometheus.promql import write_promql
+from gateway.upstream.query_client import open_query_client
 from tests.observability import serving, wait_until
 
 pytestmark = [pytest.mark.ci, pytest.mark.asyncio(loop_scope="module")]
@@ -194,7 +194,7 @@ async def test_scraping_apart_gives_nearly_the_same(pair: Pair) -> None:
     ]
     found = []
     for url in (pair.real, pair.stand_in):
-        async with open_http_client("prometheus", url) as client:
+        async with open_query_client("prometheus", url) as client:
             prometheus = Prometheus(client)
             await prometheus.check()
             found.append(await prometheus.query_series(queries))

@@ -15,9 +15,9 @@ from gateway.local.prometheus import create_app as create_prometheus
 from gateway.local.prometheus.samples import SampleStore
 from gateway.records.clock import Clock, system_clock
 from gateway.records.logs import LogDirection
-from gateway.upstream.http import open_http_client
 from gateway.upstream.loki import Loki
 from gateway.upstream.prometheus import Prometheus
+from gateway.upstream.query_client import open_query_client
 from schema.context import Context, Info, Resources
 from schema.engine import make_schema
 from schema.logs.types import LogConnection, resolve_logs
@@ -109,8 +109,8 @@ async def open_stage(folder: Path, store: SampleStore, clock: Clock = system_clo
 async def open_upstreams(loki_url: str, prometheus_url: str, clock: Clock = system_clock) -> AsyncIterator[Stage]:
     """Clients of these addresses and a context around them."""
     async with (
-        open_http_client("loki", loki_url) as loki,
-        open_http_client("prometheus", prometheus_url) as prometheus,
+        open_query_client("loki", loki_url) as loki,
+        open_query_client("prometheus", prometheus_url) as prometheus,
     ):
         resources = SimpleNamespace(loki=Loki(loki), prometheus=Prometheus(prometheus, clock=clock))
         yield Stage(Context(cast("Resources", resources)), loki_url)

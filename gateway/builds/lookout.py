@@ -1,0 +1,111 @@
+"""One look a second at the builds of all replicas: what nobody carries is taken over, what is watched is read.
+
+That is recovery after a crash, a deploy and a scale-down, and how changes reach watchers on other replicas. A look
+is one Query of the index of unfinished builds, and one BatchGetItem where builds of other replicas are watched.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+
+from gateway.builds.feed import BuildFeed
+from gateway.builds.lease import Leases
+from gateway.builds.poller import BuildPoller
+from gateway.errors import GatewayError
+from gateway.records.builds import ActiveBuild
+from gateway.upstream.dynamo.builds import BuildTable
+
+LOOK_INTERVAL_S = 1.0
+"""From one look to the next: watchers on other replicas see a change 1.5 s after it was stored at the latest."""
+JITTER = 0.1
+"""Part of the interval by which it varies, so that replicas do not look, and take over, all at once."""
+
+logger = logging.getLogger(__name__)
+
+
+class Lookout:
+    """Looks at what the other replicas do; `monotonic` is handed in by tests."""
+
+    def __init__(
+        self,
+        builds: BuildTable,
+        leases: Leases,
+        poller: BuildPoller,
+        feed: BuildFeed,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._builds = builds
+        self._leases = leases
+        self._poller = poller
+        self._feed = feed
+        self._monotonic = monotonic
+        self._last_look = monotonic()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last look began."""
+        return self._monotonic() - self._last_look
+
+    async def run(self) -> None:
+        """Look until cancelled; where DynamoDB does not answer, the next look is the next try."""
+        while True:
+            self._last_look = began = self._monotonic()
+            try:
+                await self.look()
+            except GatewayError as error:
+                logger.warning("the unfinished builds could not be read: %s", error)
+            took = self._monotonic() - began
+            interval = LOOK_INTERVAL_S * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311  # jitter is no secret
+            await asyncio.sleep(max(interval - took, took))  # a slow table is not looked at all the time
+
+    async def look(self) -> None:
+        """One look."""
+        before = self._leases.held
+        active = await self._builds.leases.list_active()
+        if not self._poller.draining:
+            await self._take_over(active)
+        await self._read(self._to_read(active, before))
+        self._feed.forget_all_but(self._leases.held)
+
+    async def _take_over(self, active: Iterable[ActiveBuild]) -> None:
+        taken = await self._leases.take(active)
+        if not taken:
+            return
+        stored = await self._builds.get_many(taken)
+        for build_id in taken:
+            build = stored.get(build_id)
+            if build is None or build.status.is_final:
+                self._leases.drop(build_id)
+                await self._builds.leases.retire(build_id)
+                continue
+            self._feed.publish(build)
+            self._poller.follow(build)
+        logger.info("took over %d unfinished builds", len(taken))
+
+    def _to_read(self, active: Iterable[ActiveBuild], held_before: frozenset[str]) -> set[str]:
+        """The builds whose state has to be read.
+
+        Those carried by others that are watched; those that are known here and have left the index, ours too: they
+        were cancelled on another replica, or deleted, or the index lags.
+        """
+        listed = {build.id for build in active}
+        workspaces = self._feed.watched_workspaces
+        watched = {build.id for build in active if build.workspace_id in workspaces} | self._feed.watched_builds
+        known = {id_ for id_, build in self._feed.unfinished.items() if build.workspace_id in workspaces}
+        ours = self._leases.held
+        return (watched - ours) | (known - listed - ours) | ((held_before & ours) - listed)
+
+    async def _read(self, build_ids: set[str]) -> None:
+        found = await self._builds.get_many(build_ids) if build_ids else {}
+        for build_id in build_ids:
+            build = found.get(build_id)
+            if build is None:
+                self._leases.drop(build_id)
+                self._feed.lose(build_id)
+                continue
+            if build.status.is_final:
+                self._leases.drop(build_id)
+            self._feed.publish(build)

@@ -1,0 +1,85 @@
+"""Recording invocations: execution log and figures, in parallel, whatever becomes of who waits for them."""
+
+import asyncio
+import logging
+
+from gateway.errors import DynamoDBError
+from gateway.records.execution_logs import ExecutionLogRecord, ExecutionStatus
+from gateway.upstream.dynamo import Dynamo
+from gateway.upstream.dynamo.errors import ConditionFailedError
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 4
+"""Of storing a log, each with the SDK's own retries: the function has run, so that the log can't be had again."""
+BACKOFF_S = 0.2
+"""Before the second attempt, doubled for each one more."""
+RECORDING_TIMEOUT_S = 20.0
+"""In all; whoever waits for an answer has waited for the function already."""
+
+
+class ExecutionRecorder:
+    """Stores execution logs and counts invocations; `finish` is to be awaited before the table is closed."""
+
+    def __init__(self, dynamo: Dynamo) -> None:
+        self._dynamo = dynamo
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def record(self, log: ExecutionLogRecord) -> None:
+        """Store a log and count it, also when the waiting caller is cancelled.
+
+        DynamoDBError where the log could not be stored; it says that the function did run.
+        """
+        task = asyncio.create_task(self._record(log))
+        self._under_way.add(task)
+        task.add_done_callback(self._forget)
+        await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Wait for what is being recorded."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # it was logged; where nobody waits for it any more, asyncio would complain
+
+    async def _record(self, log: ExecutionLogRecord) -> None:
+        stored, counted = await asyncio.gather(self._store(log), self._count(log), return_exceptions=True)
+        if isinstance(counted, Exception):
+            logger.warning("the figures of %s lack the invocation %s: %s", log.function_id, log.id, counted)
+        if isinstance(stored, (DynamoDBError, TimeoutError)):
+            logger.error("the execution log %s of %s is lost: %s", log.id, log.function_id, stored)
+            reason = str(stored) or "DynamoDB did not answer in time."
+            raise DynamoDBError(
+                f"The function ran (status {log.status_code}), but its log could not be stored: {reason}",
+                retryable=False,  # trying again would call the function again
+                details={"statusCode": log.status_code, "duration": log.duration_ms, "executed": True},
+            ) from stored
+        if isinstance(stored, BaseException):
+            raise stored
+
+    async def _store(self, log: ExecutionLogRecord) -> None:
+        async with asyncio.timeout(RECORDING_TIMEOUT_S):
+            for attempt in range(MAX_ATTEMPTS):
+                try:
+                    await self._dynamo.execution_logs.put(log)
+                except ConditionFailedError:
+                    return  # an earlier attempt arrived, and only its answer was lost
+                except DynamoDBError as error:
+                    if not error.retryable or attempt == MAX_ATTEMPTS - 1:
+                        raise
+                    await asyncio.sleep(BACKOFF_S * 2**attempt)
+                else:
+                    return
+
+    async def _count(self, log: ExecutionLogRecord) -> None:
+        """Count once: counting again what may have arrived would make the figures wrong."""
+        if log.workspace_id is not None:
+            await self._dynamo.figures.count(
+                log.workspace_id,
+                log.function_id,
+                at=log.timestamp,
+                is_error=log.status is ExecutionStatus.ERROR,
+                duration_ms=log.duration_ms,
+            )

@@ -1,0 +1,18 @@
+"""The deployed functions: HTTP calls to the hosts that are allowed, and to no others."""
+
+from gateway.upstream.functions.client import (
+    FunctionResponse,
+    Functions,
+    UnreachableError,
+    open_functions,
+)
+from gateway.upstream.functions.hosts import AllowedHosts, HostNotAllowedError
+
+__all__ = [
+    "AllowedHosts",
+    "FunctionResponse",
+    "Functions",
+    "HostNotAllowedError",
+    "UnreachableError",
+    "open_functions",
+]

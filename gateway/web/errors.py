@@ -1,0 +1,26 @@
+"""Errors of the HTTP layer outside /graphql and /invoke: unknown paths, and methods that a path does not have."""
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.errors import NotFoundError
+
+BAD_REQUEST = "BAD_REQUEST"
+"""The schema's code for requests that can't be served as they are."""
+
+
+def http_error(request: Request, error: Exception) -> Response:
+    """Answer in JSON with a code, as every error of the gateway is."""
+    if not isinstance(error, HTTPException):
+        raise error
+    path, code = request.url.path, BAD_REQUEST
+    message = f"{error.detail}: {request.method} {path}"
+    if error.status_code == 404:
+        message, code = f"There is nothing at {path}; GraphQL is served at /graphql.", NotFoundError.code
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "other methods")
+        message = f"{path} is not served over {request.method}, but over {allowed}."
+    body = {"errors": [{"message": message, "extensions": {"code": code, "retryable": False}}]}
+    return Response(orjson.dumps(body), error.status_code, error.headers, "application/json")

@@ -1,0 +1,149 @@
+"""What watchers see of builds that another replica carries, and what looking costs."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+
+import pytest
+
+from gateway.builds.states import enter
+from gateway.errors import NotFoundError
+from gateway.records.builds import BuildEventRecord, BuildRecord, BuildStatus
+from tests.builds.samples import START, a_build
+from tests.builds.stage import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture
+def other(stage: Stage) -> Stage:
+    """A second replica: builds are carried by `stage`, and watched here."""
+    return stage.replica("replica-2")
+
+
+async def created(stage: Stage) -> BuildRecord:
+    """A build that a replica carries."""
+    return await stage.journal.create(a_build(workspace_id=stage.workspace_id))
+
+
+async def moved(stage: Stage, build: BuildRecord, status: BuildStatus) -> BuildRecord:
+    """The build after its replica stored a change."""
+    stored = await stage.journal.store(build, enter(build, status, START + timedelta(seconds=1)))
+    assert stored is not None
+    return stored
+
+
+async def seen(events: AsyncIterator[BuildEventRecord], seconds: float = 0.05) -> list[tuple[int, str]]:
+    """What comes without another look."""
+    found: list[tuple[int, str]] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                event = await anext(events)
+                found.append((event.sequence, event.status.name))
+    return found
+
+
+@contextmanager
+def counted(stage: Stage) -> Iterator[Counter[str]]:
+    """DynamoDB's operations within the block."""
+    calls: Counter[str] = Counter()
+
+    def note(event_name: str, **_: object) -> None:
+        calls[event_name.rpartition(".")[2]] += 1
+
+    events = stage.aws.dynamodb.meta.events
+    events.register("before-send.dynamodb", note)
+    try:
+        yield calls
+    finally:
+        events.unregister("before-send.dynamodb", note)
+
+
+async def test_look_when_another_replica_carries_the_build(stage: Stage, other: Stage) -> None:
+    """Each change is an event after the next look, and the end completes."""
+    build = await created(stage)
+    with other.feed.watch(build.id) as watcher:
+        assert await seen(watcher) == [(1, "PENDING")]
+        build = await moved(stage, build, BuildStatus.BUILDING)
+        assert await seen(watcher) == []
+        await other.lookout.look()
+        assert await seen(watcher) == [(2, "BUILDING")]
+        await moved(stage, build, BuildStatus.DONE)
+        await other.lookout.look()
+        async with asyncio.timeout(1):
+            assert [event.sequence async for event in watcher] == [3, 4]
+
+
+async def test_look_when_a_workspace_is_watched(stage: Stage, other: Stage) -> None:
+    """Builds started on another replica are there after the next look, and end though nothing lists them."""
+    first = await created(stage)
+    with other.feed.watch_workspace(stage.workspace_id) as watcher:
+        assert await seen(watcher) == [(1, "PENDING")]
+        second = await moved(stage, await created(stage), BuildStatus.BUILDING)
+        await other.lookout.look()
+        assert await seen(watcher) == [(1, "PENDING"), (2, "BUILDING")]
+        await moved(stage, second, BuildStatus.DONE)
+        await moved(stage, first, BuildStatus.FAILED)
+        await other.lookout.look()
+        assert sorted(await seen(watcher)) == [(2, "FAILED"), (3, "PUSHING"), (4, "DONE")]
+        await other.lookout.look()
+        assert await seen(watcher) == []
+    await other.lookout.look()
+    assert other.feed.unfinished == {}
+
+
+async def test_look_when_a_build_ends_before_the_first_look(stage: Stage, other: Stage) -> None:
+    """What a watcher of a workspace was shown has its end, though no look ever saw it unfinished."""
+    build = await created(stage)
+    with other.feed.watch_workspace(stage.workspace_id) as watcher:
+        assert await seen(watcher) == [(1, "PENDING")]
+        await moved(stage, build, BuildStatus.FAILED)
+        await other.lookout.look()
+        assert await seen(watcher) == [(2, "FAILED")]
+
+
+async def test_look_when_a_watched_build_is_deleted(stage: Stage, other: Stage) -> None:
+    """Who watches it on another replica is told so."""
+    build = await created(stage)
+    with other.feed.watch(build.id) as watcher:
+        assert await seen(watcher) == [(1, "PENDING")]
+        await stage.dynamo.builds.delete_of_workspace(stage.workspace_id)
+        await other.lookout.look()
+        with pytest.raises(NotFoundError, match="was deleted"):
+            await anext(watcher)
+
+
+async def test_look_when_many_watch(stage: Stage, other: Stage) -> None:
+    """One Query and one BatchGetItem, however many builds and watchers; the Query alone where nobody watches."""
+    builds = [await created(stage) for _ in range(20)]
+    with counted(stage) as calls:
+        await other.lookout.look()
+    assert calls == {"Query": 1}
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        by_build = [enter(other.feed.watch(build.id)) for build in builds for _ in range(5)]
+        of_all = [enter(other.feed.watch_workspace(stage.workspace_id)) for _ in range(5)]
+        for one in by_build:
+            await anext(one)
+        for every in of_all:
+            await anext(every)
+        with counted(stage) as calls:
+            await other.lookout.look()
+        assert calls == {"Query": 1, "BatchGetItem": 1}
+        with counted(stage) as calls:
+            await stage.lookout.look()
+        assert calls == {"Query": 1}, "its own builds need not be read"
+
+
+async def test_watch_when_others_watch_already(stage: Stage, other: Stage) -> None:
+    """Those who come later are shown what is known: nothing is read for them."""
+    build = await created(stage)
+    with other.feed.watch(build.id) as first:
+        await anext(first)
+        with counted(stage) as calls, other.feed.watch(build.id) as second, stage.feed.watch(build.id) as third:
+            assert [(await anext(watcher)).sequence for watcher in (second, third)] == [1, 1]
+    assert calls == {}
