@@ -1,17 +1,17 @@
-"""`python -m benchmarks [start] [pages]`: run benchmarks, print a table of each, and all of it as JSON."""
+"""`python -m benchmarks [start] [pages] [uploads]`: run benchmarks; a table of each, and all as JSON."""
 
 import json
 import sys
 from typing import Any
 
-from benchmarks import start
+from benchmarks import start, uploads
 from benchmarks.pages import run as pages
 
 
 def main() -> None:
     """Run those that are named, or all."""
     figures: dict[str, Any] = {}
-    for name in sys.argv[1:] or ("start", "pages"):
+    for name in sys.argv[1:] or ("start", "pages", "uploads"):
         match name:
             case "start":
                 figures[name] = start.measure()
@@ -20,8 +20,12 @@ def main() -> None:
             case "pages":
                 figures[name] = pages.measure()
                 pages.print_table(figures[name])
+            case "uploads":
+                figures[name] = uploads.measure()
+                for what, value in figures[name].items():
+                    print(f"{what:<28}{value:>10.1f}")
             case _:
-                sys.exit(f"there is no benchmark {name}; there are start and pages")
+                sys.exit(f"there is no benchmark {name}; there are start, pages and uploads")
     print(json.dumps(figures))
 
 

@@ -1,12 +1,8 @@
 """The composition root: everything is made and wired here, opened in lifespan, and closed there."""
 
 import asyncio
-import os
-import secrets
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,14 +13,6 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from gateway.builds.carrier import BuildCarrier
-from gateway.builds.endpoints import EndpointSearch
-from gateway.builds.feed import BuildFeed
-from gateway.builds.journal import BuildJournal
-from gateway.builds.lease import Leases
-from gateway.builds.lookout import Lookout
-from gateway.builds.pipeline import DeployPipeline
-from gateway.builds.poller import MAX_ENDPOINT_INTERVAL_S, BuildPoller
 from gateway.builds.running import BuildLoops
 from gateway.records.clock import Clock, system_clock
 from gateway.services.cancellations import CancellationService
@@ -40,20 +28,13 @@ from gateway.services.spinapps import SpinApps
 from gateway.services.starts import BuildStartService
 from gateway.services.workspaces import WorkspaceService
 from gateway.settings import Settings
-from gateway.upstream.builder import Builder
-from gateway.upstream.dynamo import Dynamo, open_dynamo
-from gateway.upstream.functions import Functions, open_functions
-from gateway.upstream.http import open_http_client
-from gateway.upstream.kubernetes import IN_CLUSTER_URL, Kubernetes, open_kubernetes
-from gateway.upstream.loki import Loki, LokiTail
-from gateway.upstream.prometheus import Prometheus
-from gateway.upstream.query_client import open_query_client
-from gateway.upstream.s3 import SourceBucket, open_source_bucket
+from gateway.upstream.loki import LokiTail
 from gateway.web.errors import http_error
 from gateway.web.explorer import explorer_page, explorer_routes
 from gateway.web.former_invoke import FormerInvokeRoute, former_invoke_route
 from gateway.web.health import health_routes
 from gateway.web.invoke import InvokeMiddleware, InvokeRoute
+from gateway.wiring import Builds, Upstreams, make_builds, open_upstreams
 from schema.context import Resources
 from schema.root import build_schema
 from schema.transport.view import GraphQLView
@@ -62,28 +43,6 @@ MAX_POLLER_AGE_S = 60.0
 """A round begins every 5 s at the latest; a minute without one means that the loop has died."""
 CORS_HEADERS = ("Content-Type", "Graphql-Require-Preflight", "Apollo-Require-Preflight", "X-Requested-With")
 CORS_MAX_AGE_S = 600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upstreams:
-    """The open clients."""
-
-    dynamo: Dynamo
-    sources: SourceBucket
-    builder: Builder
-    loki: Loki
-    prometheus: Prometheus
-    kubernetes: Kubernetes
-    functions: Functions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Builds:
-    """What carries builds, and what shows them."""
-
-    feed: BuildFeed
-    journal: BuildJournal
-    loops: BuildLoops
 
 
 class Gateway:
@@ -137,8 +96,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            gateway.upstreams = await _open_upstreams(settings, clock, stack)
-            builds = _make_builds(settings, gateway.upstreams, clock)
+            gateway.upstreams = await open_upstreams(settings, clock, stack)
+            builds = make_builds(settings, gateway.upstreams, clock)
             gateway.loops = builds.loops
             resources = _make_resources(settings, gateway.upstreams, builds, clock, base_url=base_url)
             stack.push_async_callback(resources.invocations.finish)
@@ -183,102 +142,6 @@ def create_app(
 def schema_text() -> str:
     """The schema in the definition language, as it is published."""
     return build_schema().as_str() + "\n"
-
-
-async def _open_upstreams(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Upstreams:
-    """Open one client for each system; the stack closes them."""
-    dynamo = open_dynamo(
-        region=settings.aws_region,
-        endpoint_url=settings.dynamodb_endpoint_url,
-        table_name=settings.dynamodb_table_name,
-        log_retention_days=settings.log_retention_days,
-        clock=clock,
-    )
-    sources = open_source_bucket(
-        region=settings.aws_region, endpoint_url=settings.s3_endpoint_url, name=settings.s3_bucket_name
-    )
-    functions = open_functions(
-        allowed_hosts=settings.invocation_allowed_hosts,
-        upstreams=_upstream_urls(settings),
-        proxy_url=settings.invocation_proxy_url,
-    )
-    enter = stack.enter_async_context
-    return Upstreams(
-        dynamo=await enter(dynamo),
-        sources=await enter(sources),
-        builder=Builder(await enter(open_http_client("builder", settings.builder_service_url))),
-        loki=Loki(await enter(open_query_client("loki", settings.loki_service_url)), clock=clock),
-        prometheus=Prometheus(
-            await enter(open_query_client("prometheus", settings.prometheus_service_url)), clock=clock
-        ),
-        kubernetes=await enter(open_kubernetes(settings.kubernetes_api_url)),
-        functions=await enter(functions),
-    )
-
-
-def _upstream_urls(settings: Settings) -> list[str]:
-    """Where the systems behind the gateway are; functions are never called there."""
-    urls = (
-        IN_CLUSTER_URL,
-        settings.kubernetes_api_url,
-        settings.builder_service_url,
-        settings.loki_service_url,
-        settings.prometheus_service_url,
-        settings.aws_endpoint_url,
-        settings.dynamodb_endpoint_url,
-        settings.s3_endpoint_url,
-        settings.invocation_proxy_url,
-    )
-    return [url for url in urls if url is not None]
-
-
-def _make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Builds:
-    """Make what carries builds, and what shows them."""
-    dynamo = upstreams.dynamo
-    feed = BuildFeed(dynamo.builds)
-    owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    leases = Leases(
-        dynamo.builds.leases,
-        owner=owner,
-        lease_s=settings.build_lease_s,
-        max_held_s=settings.build_timeout_s + settings.build_lease_s,
-        clock=clock,
-    )
-    journal = BuildJournal(dynamo.builds, feed, leases)
-    pipeline = DeployPipeline(
-        builder=upstreams.builder,
-        journal=journal,
-        get_function=dynamo.functions.get,
-        read_source=StoredSources(dynamo, upstreams.sources).read,
-        delete_spinapp=upstreams.kubernetes.delete_spinapp,
-        registry_url=settings.registry_url,
-        clock=clock,
-    )
-    carrier = BuildCarrier(
-        builds=dynamo.builds,
-        builder=upstreams.builder,
-        journal=journal,
-        leases=leases,
-        pipeline=pipeline,
-        timeout_s=settings.build_timeout_s,
-        clock=clock,
-    )
-    poller = BuildPoller(
-        carrier,
-        leases,
-        interval_s=settings.build_poll_interval_s,
-        concurrency=settings.build_poll_concurrency,
-    )
-    endpoints = EndpointSearch(
-        builder=upstreams.builder,
-        deployments=dynamo.deployments,
-        get_function=dynamo.functions.get,
-        delete_spinapp=upstreams.kubernetes.delete_spinapp,
-        interval_s=min(settings.build_poll_interval_s, MAX_ENDPOINT_INTERVAL_S),
-    )
-    lookout = Lookout(dynamo.builds, leases, poller, feed)
-    loops = BuildLoops(poller=poller, lookout=lookout, leases=leases, endpoints=endpoints)
-    return Builds(feed=feed, journal=journal, loops=loops)
 
 
 def _make_resources(

@@ -114,7 +114,7 @@ def _translate(error: GraphQLError, document: DocumentNode | None, logged: dict[
         return coded(error, BAD_REQUEST)
     if error.path is None and (variable := _VARIABLE.match(error.message)):
         return coded(error, VALIDATION_ERROR, field=_variable_field(variable, document))
-    if error.path is None and error.message.startswith("Variable"):
+    if error.path is None and error.message.startswith(("Variable", "Too many errors processing variables")):
         return coded(error, VALIDATION_ERROR)
     if isinstance(cause, GraphQLError) and error.message.startswith("Argument '"):
         # A variable inside a literal that turns out null or absent: seen only when the field is executed.

@@ -4,15 +4,27 @@ What plans are and when they give up is in schema/plans.py. Whatever has no plan
 is graphql-core's as ever: tests/schema/test_executor.py compares the two on every kind of document.
 """
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from graphql import FieldNode, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLResolveInfo
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    InlineFragmentNode,
+    Node,
+    SelectionSetNode,
+    VariableNode,
+)
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path
 
 from schema.early import EarlyExecutor
-from schema.plans import Read, UnusualError, compile_object, directive_variables
+from schema.plans import Read, UnusualError, compile_object
 
 MAX_PLANS = 500
 """Of one document: selections times object types times the values of their directives' variables."""
@@ -112,7 +124,7 @@ class PlanningExecutor(EarlyExecutor):
         variables = plans.variables.get(nodes)
         if variables is None:
             fields: list[FieldNode] = [detail.node for detail in details]
-            variables = plans.variables[nodes] = directive_variables(fields, self.fragment_definitions)
+            variables = plans.variables[nodes] = _directive_variables(fields, self.fragment_definitions)
         values = self.variable_values.coerced
         key = PlanKey(type_.name, nodes, tuple(values.get(name) for name in variables))
         if key not in plans.found:
@@ -123,3 +135,31 @@ class PlanningExecutor(EarlyExecutor):
 
     def _collect(self, type_: GraphQLObjectType, details: FieldDetailsList) -> GroupedFieldSet:
         return self.collect_subfields(type_, details).grouped_field_set
+
+
+def _directive_variables(
+    nodes: Sequence[FieldNode], fragments: Mapping[str, FragmentDefinitionNode]
+) -> tuple[str, ...]:
+    """The variables that decide what is selected at and below the fields: those of their directives."""
+    names: set[str] = set()
+    seen: set[str] = set()
+
+    def visit(node: Node, selections: SelectionSetNode | None) -> None:
+        for directive in getattr(node, "directives", None) or ():
+            for argument in directive.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    names.add(argument.value.name.value)
+        for selected in selections.selections if selections else ():
+            match selected:
+                case FieldNode() | InlineFragmentNode():
+                    visit(selected, selected.selection_set)
+                case FragmentSpreadNode() if selected.name.value not in seen:
+                    seen.add(selected.name.value)
+                    visit(selected, None)
+                    visit(fragments[selected.name.value], fragments[selected.name.value].selection_set)
+                case _:
+                    visit(selected, None)
+
+    for node in nodes:
+        visit(node, node.selection_set)
+    return tuple(sorted(names))

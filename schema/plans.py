@@ -14,20 +14,13 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from graphql import (
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLEnumType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLScalarType,
-    InlineFragmentNode,
-    Node,
-    SelectionSetNode,
     Undefined,
-    VariableNode,
 )
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from strawberry.types.field import StrawberryField
@@ -41,6 +34,10 @@ DEFINITION = "strawberry-definition"
 """Where Strawberry keeps its own type or field in graphql-core's."""
 PLAIN = "plain"
 """Where a field keeps how it is read without its resolver."""
+MAX_RECENT = 16
+"""Tuples of which a plan remembers the JSON: a function's lines come from as many streams as it has pods."""
+MAX_RECENT_ITEMS = 32
+"""Of such a tuple; it is kept for as long as it is remembered."""
 _INT_MAX = 2**31 - 1
 
 
@@ -147,10 +144,20 @@ def _compile_present(type_: GraphQLOutputType, details: FieldDetailsList, collec
 
 
 def _list_reader(item: Read) -> Read:
+    recent: dict[int, tuple[Any, list[Any]]] = {}
+
     def read(value: Any) -> list[Any]:
-        if type(value) is not list and type(value) is not tuple:
+        if type(value) is list or (type(value) is tuple and len(value) > MAX_RECENT_ITEMS):
+            return [item(inner) for inner in value]
+        if type(value) is not tuple:
             raise UnusualError
-        return [item(inner) for inner in value]
+        # Tuples stay as they are: one that many objects share, such as the labels of a stream, is read once.
+        found = recent.get(id(value))
+        if found is None:
+            if len(recent) >= MAX_RECENT:
+                recent.clear()
+            found = recent[id(value)] = (value, [item(inner) for inner in value])
+        return found[1]
 
     return read
 
@@ -220,31 +227,3 @@ _SCALARS: dict[str, Read] = {
     "Int": _read_int,
     "Float": _read_float,
 }
-
-
-def directive_variables(
-    nodes: Sequence[FieldNode], fragments: Mapping[str, FragmentDefinitionNode]
-) -> tuple[str, ...]:
-    """The variables that decide what is selected at and below the fields: those of their directives."""
-    names: set[str] = set()
-    seen: set[str] = set()
-
-    def visit(node: Node, selections: SelectionSetNode | None) -> None:
-        for directive in getattr(node, "directives", None) or ():
-            for argument in directive.arguments or ():
-                if isinstance(argument.value, VariableNode):
-                    names.add(argument.value.name.value)
-        for selected in selections.selections if selections else ():
-            match selected:
-                case FieldNode() | InlineFragmentNode():
-                    visit(selected, selected.selection_set)
-                case FragmentSpreadNode() if selected.name.value not in seen:
-                    seen.add(selected.name.value)
-                    visit(selected, None)
-                    visit(fragments[selected.name.value], fragments[selected.name.value].selection_set)
-                case _:
-                    visit(selected, None)
-
-    for node in nodes:
-        visit(node, node.selection_set)
-    return tuple(sorted(names))

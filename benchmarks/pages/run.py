@@ -11,11 +11,11 @@ import httpx
 from benchmarks.pages.contestants import Contestant, running_contestants, running_stubs
 from benchmarks.pages.documents import PAGES
 
-WARM_UP, ROUNDS, PAGES_A_ROUND, CONCURRENCY = 40, 5, 24, 4
+WARM_UP, ROUNDS, PAGES_A_ROUND, CONCURRENCY = 24, 9, 12, 4
 LATENCIES_MS = {"dynamodb": 8, "loki": 60, "prometheus": 40}
 SLOWEST_MS = {"landing": 16, "dashboard": 8, "function": 60}
 """Of a page's upstreams; the landing page needs two rounds, since the figures' keys come from the list."""
-RATE, PACED_PAGES = 20.0, 100
+RATE, PACED_PAGES = 20.0, 60
 """Pages a second, and how many of each page."""
 
 

@@ -25,7 +25,8 @@ from strawberry.asgi import GraphQL
 from strawberry.dataloader import DataLoader
 from strawberry.scalars import JSON
 
-from benchmarks.pages.handwritten import HOURS, hour_names, projection, serve
+from benchmarks.pages.handwritten import serve
+from benchmarks.pages.values import HOURS, hour_names, projection
 from gateway.records.clock import KST
 
 TABLE = os.environ.get("DYNAMODB_TABLE_NAME", "bench")

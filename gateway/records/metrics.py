@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
 class MetricKind(enum.Enum):
@@ -23,9 +24,8 @@ class MetricQuery:
     step_s: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricPointRecord:
-    """One sample."""
+class MetricPointRecord(NamedTuple):
+    """One sample; a tuple, since a page has 700 of them, and a frozen dataclass takes thrice as long to make."""
 
     timestamp: datetime
     value: float

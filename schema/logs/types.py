@@ -1,6 +1,7 @@
 """Lines of Loki as the API shows them."""
 
 import zlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Self, cast
 
@@ -40,10 +41,10 @@ class LogEntry:
     level: str | None = strawberry.field(
         description="The level that Loki detected, such as info or error; null where it found none."
     )
-    labels: list[LogLabel] = strawberry.field(description="The labels of the line's stream, by name.")
+    labels: Sequence[LogLabel] = strawberry.field(description="The labels of the line's stream, by name.")
 
     @classmethod
-    def from_record(cls, record: LogEntryRecord, labels: list[LogLabel]) -> Self:
+    def from_record(cls, record: LogEntryRecord, labels: Sequence[LogLabel]) -> Self:
         """Make the line; `labels` are those of its stream, made once for all its lines."""
         return cls(
             timestamp=EPOCH + timedelta(microseconds=record.timestamp_ns // 1000),
@@ -73,11 +74,11 @@ class LogConnection:
     @classmethod
     def from_page(cls, page: Page[LogEntryRecord], kind: str) -> Self:
         """Make the connection of a page; `kind` is the list that its cursors are bound to."""
-        labels: dict[tuple[tuple[str, str], ...], list[LogLabel]] = {}
+        labels: dict[tuple[tuple[str, str], ...], tuple[LogLabel, ...]] = {}
         nodes = []
         for record in page.items:
             if record.labels not in labels:
-                labels[record.labels] = [LogLabel(name=name, value=value) for name, value in record.labels]
+                labels[record.labels] = tuple(LogLabel(name=name, value=value) for name, value in record.labels)
             nodes.append(LogEntry.from_record(record, labels[record.labels]))
         cursors = [encode_cursor(kind, position) for position in page.positions]
         return cls(

@@ -69,7 +69,7 @@ class MetricSeries:
             current=record.current,
             average=sum(values) / len(values) if values else None,
             peak=max(values, default=None),
-            points=[MetricPoint(timestamp=point.timestamp, value=point.value) for point in record.points],
+            points=cast("list[MetricPoint]", record.points),  # they have the same attributes
             instant_query=record.instant_query,
             range_query=record.range_query,
         )

@@ -1,7 +1,6 @@
 """What watchers see of builds that another replica carries, and what looking costs."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,15 +35,21 @@ async def moved(stage: Stage, build: BuildRecord, status: BuildStatus) -> BuildR
     return stored
 
 
-async def seen(events: AsyncIterator[BuildEventRecord], seconds: float = 0.05) -> list[tuple[int, str]]:
-    """What comes without another look."""
-    found: list[tuple[int, str]] = []
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while True:
-                event = await anext(events)
-                found.append((event.sequence, event.status.name))
-    return found
+async def seen(events: AsyncIterator[BuildEventRecord], count: int) -> list[tuple[int, str]]:
+    """The next events."""
+    async with asyncio.timeout(5):
+        found = [await anext(events) for _ in range(count)]
+    return [(event.sequence, event.status.name) for event in found]
+
+
+async def is_quiet(events: AsyncIterator[BuildEventRecord]) -> bool:
+    """Whether nothing comes without another look."""
+    try:
+        async with asyncio.timeout(0.05):
+            await anext(events)
+    except TimeoutError:
+        return True
+    return False
 
 
 @contextmanager
@@ -67,11 +72,11 @@ async def test_look_when_another_replica_carries_the_build(stage: Stage, other: 
     """Each change is an event after the next look, and the end completes."""
     build = await created(stage)
     with other.feed.watch(build.id) as watcher:
-        assert await seen(watcher) == [(1, "PENDING")]
+        assert await seen(watcher, 1) == [(1, "PENDING")]
         build = await moved(stage, build, BuildStatus.BUILDING)
-        assert await seen(watcher) == []
+        assert await is_quiet(watcher)
         await other.lookout.look()
-        assert await seen(watcher) == [(2, "BUILDING")]
+        assert await seen(watcher, 1) == [(2, "BUILDING")]
         await moved(stage, build, BuildStatus.DONE)
         await other.lookout.look()
         async with asyncio.timeout(1):
@@ -82,16 +87,16 @@ async def test_look_when_a_workspace_is_watched(stage: Stage, other: Stage) -> N
     """Builds started on another replica are there after the next look, and end though nothing lists them."""
     first = await created(stage)
     with other.feed.watch_workspace(stage.workspace_id) as watcher:
-        assert await seen(watcher) == [(1, "PENDING")]
+        assert await seen(watcher, 1) == [(1, "PENDING")]
         second = await moved(stage, await created(stage), BuildStatus.BUILDING)
         await other.lookout.look()
-        assert await seen(watcher) == [(1, "PENDING"), (2, "BUILDING")]
+        assert await seen(watcher, 2) == [(1, "PENDING"), (2, "BUILDING")]
         await moved(stage, second, BuildStatus.DONE)
         await moved(stage, first, BuildStatus.FAILED)
         await other.lookout.look()
-        assert sorted(await seen(watcher)) == [(2, "FAILED"), (3, "PUSHING"), (4, "DONE")]
+        assert sorted(await seen(watcher, 3)) == [(2, "FAILED"), (3, "PUSHING"), (4, "DONE")]
         await other.lookout.look()
-        assert await seen(watcher) == []
+        assert await is_quiet(watcher)
     await other.lookout.look()
     assert other.feed.unfinished == {}
 
@@ -100,17 +105,17 @@ async def test_look_when_a_build_ends_before_the_first_look(stage: Stage, other:
     """What a watcher of a workspace was shown has its end, though no look ever saw it unfinished."""
     build = await created(stage)
     with other.feed.watch_workspace(stage.workspace_id) as watcher:
-        assert await seen(watcher) == [(1, "PENDING")]
+        assert await seen(watcher, 1) == [(1, "PENDING")]
         await moved(stage, build, BuildStatus.FAILED)
         await other.lookout.look()
-        assert await seen(watcher) == [(2, "FAILED")]
+        assert await seen(watcher, 1) == [(2, "FAILED")]
 
 
 async def test_look_when_a_watched_build_is_deleted(stage: Stage, other: Stage) -> None:
     """Who watches it on another replica is told so."""
     build = await created(stage)
     with other.feed.watch(build.id) as watcher:
-        assert await seen(watcher) == [(1, "PENDING")]
+        assert await seen(watcher, 1) == [(1, "PENDING")]
         await stage.dynamo.builds.delete_of_workspace(stage.workspace_id)
         await other.lookout.look()
         with pytest.raises(NotFoundError, match="was deleted"):

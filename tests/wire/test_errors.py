@@ -57,6 +57,13 @@ def test_bad_literal_names_the_field(post: Post, literal: str, field: str) -> No
     assert (found["code"], found["field"]) == ("VALIDATION_ERROR", field)
 
 
+def test_very_many_bad_variables(post: Post) -> None:
+    """Where there are more mistakes than graphql-core lists, its last word on them has a code too."""
+    answer = post(CREATE, {"input": {"name": "x", "tags": [{"name": number} for number in range(60)]}})
+    assert len(answer["errors"]) == 51
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"VALIDATION_ERROR"}
+
+
 def test_variable_within_input_names_the_field_it_is_used_for(post: Post) -> None:
     """A variable for a part of the input is reported as that part."""
     found = extensions(post('mutation($m:Int!){create(input:{name:"x",memory:$m})}', {"m": "much"}))

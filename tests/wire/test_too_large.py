@@ -1,5 +1,6 @@
 """Bodies that are too long: refused as soon as that is known, in a way that lets the answer arrive."""
 
+import contextlib
 import json
 import socket
 import time
@@ -69,7 +70,7 @@ def test_file_is_refused_at_the_byte_that_is_too_many(served: Served) -> None:
             client.recv(1)
         client.settimeout(10)
         client.sendall(chunk(b"x"))
-        message = f"The file is longer than the {MAX_UPLOAD_BYTES} bytes it may have."
+        message = f"The file is longer than the {MAX_UPLOAD_BYTES} bytes of MAX_UPLOAD_BYTES."
         assert answer_of(client) == (413, "PAYLOAD_TOO_LARGE", message)
 
 
@@ -104,17 +105,22 @@ def test_answer_arrives_at_a_client_that_sends_all_first(served: Served) -> None
         assert client.recv(1) == b""  # and the connection has ended
 
 
+def seconds_until_cut_off(client: socket.socket) -> float:
+    """Send on for 8 s at most; how long it was possible."""
+    started = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() - started < 8:
+            client.sendall(chunk(b"x" * 1000))
+            time.sleep(0.05)
+    return time.monotonic() - started
+
+
 def test_client_that_goes_on_sending_is_cut_off(served: Served) -> None:
     """After 2 s: nobody may send for ever."""
     with upload(served, "transfer-encoding: chunked") as client:
         client.sendall(chunk(FIELDS + b"x" * (MAX_UPLOAD_BYTES + 1)))
         assert answer_of(client)[:2] == (413, "PAYLOAD_TOO_LARGE")
-        started = time.monotonic()
-        with pytest.raises(OSError):
-            while time.monotonic() - started < 8:
-                client.sendall(chunk(b"x" * 1000))
-                time.sleep(0.05)
-        assert 1.5 < time.monotonic() - started < 4
+        assert 1.5 < seconds_until_cut_off(client) < 4
 
 
 def test_several_files_are_counted_one_by_one(served: Served, http: httpx.Client) -> None:

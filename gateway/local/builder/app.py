@@ -4,11 +4,12 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -32,9 +33,10 @@ from gateway.local.builder.builds import Builds, Job
 from gateway.local.builder.config import BuilderConfig, Dialect
 from gateway.local.builder.deploy import Deployer
 from gateway.local.builder.dialect import listed_task_body, task_body
+from gateway.local.builder.faults import FaultyAnswers
 from gateway.local.builder.scaffold import scaffold
 from gateway.local.builder.source import file_name, strip_name
-from gateway.local.builder.tasks import Tasks
+from gateway.local.builder.tasks import Phase, Tasks
 from gateway.local.builder.toolchain import Toolchain
 from gateway.upstream.aws import open_dynamodb_client, open_s3_client
 from gateway.upstream.http import open_http_client
@@ -71,6 +73,7 @@ def create_app(config: BuilderConfig) -> Starlette:
             Route("/health", health),
         ],
         lifespan=lifespan,
+        middleware=[Middleware(FaultyAnswers, faults=config.faults)],
         exception_handlers={InvalidBodyError: answer_invalid_body, HTTPException: answer_http_error},
     )
 
@@ -161,10 +164,13 @@ async def get_task(request: Request) -> JSONResponse:
     """GET /api/v1/tasks/{id}?workspace_id=."""
     service = _service(request)
     task_id = request.path_params["task_id"]
+    faults = service.config.faults
     task = await service.tasks.get(task_id, request.query_params.get("workspace_id"))
-    if task is None:
+    if task is None or faults.forgetful:
         raise HTTPException(404, f"Task not found: {task_id}")
-    return JSONResponse(task_body(task, service.config.dialect))
+    return JSONResponse(
+        task_body(replace(task, status=Phase.BUILDING) if faults.stale else task, service.config.dialect)
+    )
 
 
 async def list_tasks(request: Request) -> JSONResponse:

@@ -37,6 +37,7 @@ class Builds:
 
     def __init__(self, config: BuilderConfig, tasks: Tasks, bucket: Bucket, toolchain: Toolchain) -> None:
         self._registry = config.registry
+        self._faults = config.faults
         self._folders = config.data_dir / "tmp"
         self._tasks = tasks
         self._bucket = bucket
@@ -107,6 +108,10 @@ class Builds:
         return read_source(folder)
 
     async def _push(self, image: str, source: Source, artifact: Artifact) -> str:
+        if self._faults.push_hangs:
+            await asyncio.Event().wait()
+        if self._faults.push_error is not None:
+            raise BuildError(self._faults.push_error)
         try:
             reference = parse_reference(image)
             await asyncio.to_thread(

@@ -1,7 +1,7 @@
 """What one builder stand-in is told when it starts."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.local.registry import HOST
@@ -19,6 +19,24 @@ class Dialect(enum.StrEnum):
 
     RUNNING = "running"
     DOCUMENTED = "documented"
+
+
+@dataclass(slots=True, kw_only=True)
+class Faults:
+    """What goes wrong, seen of the real service one by one; may be changed while it runs."""
+
+    stale: bool = False
+    """GET /tasks/{id} answers `running` for ever, as a replica that remembers a task does; the list does not."""
+    forgetful: bool = False
+    """GET /tasks/{id} answers 404, as after a restart without the workspace; the list knows."""
+    crashing: frozenset[str] = frozenset()
+    """Calls, by the last fixed part of their path such as `deploy`, that answer 500 in plain text."""
+    answer_delay_s: float = 0
+    """Before every answer."""
+    push_error: str | None = None
+    """What a push fails with, in the registry's words."""
+    push_hangs: bool = False
+    """A push that nobody allowed may never end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +59,4 @@ class BuilderConfig:
     """Seconds for each of type check, build and compilation: ten times what a small function takes."""
     concurrency: int = 2
     """Builds at a time; one peaks at 550 MB."""
+    faults: Faults = field(default_factory=Faults)

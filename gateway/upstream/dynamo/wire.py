@@ -23,8 +23,6 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import orjson
 from botocore.exceptions import ChecksumError, ClientError
-from multidict import CIMultiDictProxy
-from yarl import URL
 
 from gateway.telemetry import record_call
 from gateway.upstream.aws import MAX_ATTEMPTS, MAX_CONNECTIONS, credentials_of
@@ -62,7 +60,7 @@ class Wire:
         self._exceptions: Any = client.exceptions  # its types do not know `from_code`
         self._http = http
         self._proxy = proxy
-        self._url = URL(client.meta.endpoint_url)
+        self._url = client.meta.endpoint_url
         host = urlsplit(client.meta.endpoint_url).netloc
         self._signer = Signer(service="dynamodb", region=self._region, host=host)
         self._quota = RETRY_QUOTA
@@ -93,7 +91,7 @@ class Wire:
             await asyncio.sleep(random.uniform(0, min(2 ** (attempt - 1), MAX_BACKOFF_S)))  # noqa: S311  # jitter is no secret
         raise AssertionError("unreachable")
 
-    async def _send(self, operation: str, body: bytes) -> tuple[int, CIMultiDictProxy[str], bytes]:
+    async def _send(self, operation: str, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         credentials = await credentials_of(self._region)
         headers = self._signer.sign(credentials, TARGET + operation, body, datetime.now(UTC))
         record_call("dynamodb", operation)

@@ -132,9 +132,9 @@ async def _both(one: Coroutine[Any, Any, Points], other: Coroutine[Any, Any, Poi
 def _read_points(samples: Sequence[tuple[float, str]]) -> tuple[MetricPointRecord, ...]:
     """Leave out what no chart can show: NaN and the infinities."""
     return tuple(
-        MetricPointRecord(timestamp=_time_of(time_s), value=value)
-        for time_s, value in ((time_s, float(text)) for time_s, text in samples)
-        if math.isfinite(value)
+        MetricPointRecord(_time_of(time_s), value)
+        for time_s, text in samples
+        if math.isfinite(value := float(text))
     )
 
 

@@ -234,18 +234,3 @@ async def test_build_when_there_is_none(gateway: LiveGateway) -> None:
     answer = await gateway.answer('{ build(id: "no-such-build") { id } }')
     assert answer["data"] == {"build": None}
     assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
-
-
-@pytest.mark.parametrize(
-    "mutation",
-    [
-        'startPush(input: {workspaceId: "ws-1a2b3c4d", registryUrl: "r", sourcePath: "s3"}) { build { id } }',
-        'cancelBuild(input: {id: "no-such-build"}) { build { id } }',
-        'scaffoldSpinApp(input: {imageRef: "r/f:1"}) { success }',
-        'rollbackFunction(input: {functionId: "fn-1a2b3c4d", deploymentId: "d"}) { build { id } }',
-    ],
-)
-async def test_mutations_when_they_come_later(gateway: LiveGateway, mutation: str) -> None:
-    """NOT_IMPLEMENTED says so."""
-    error = await gateway.error(f"mutation {{ {mutation} }}")
-    assert error["extensions"]["code"] == "NOT_IMPLEMENTED"
