@@ -99,7 +99,8 @@ class Settings(BaseSettings):
     build_lease_s: float = Field(
         15,
         ge=5,
-        description="Seconds for which a replica owns a build unless it renews; 2 s later (clocks differ) another takes over.",
+        description="Seconds for which a replica owns a build unless it renews; 2 s later (clocks differ) another "
+        "takes over.",
     )
     drain_timeout_s: float = Field(
         20, ge=0, description="Seconds a stopping replica waits for requests under way."

@@ -65,6 +65,9 @@ class EndpointSearch:
         workspace_id, function_id = deployment.workspace_id or "", deployment.function_id or ""
         try:
             function = await self._get_function(function_id)
+            former = deployment.deploy.former if deployment.deploy is not None else None
+            if function is None and former is not None:
+                await delete_leniently(self._delete_spinapp, former)
             if function is None or function.active_build_id or function.current_deployment_id != deployment.id:
                 return True
             if deployment.endpoint is None:
@@ -76,8 +79,8 @@ class EndpointSearch:
                     return False
                 found = replace(deployment, endpoint=result.endpoint, service_status=result.service_status)
                 await self._deployments.set_endpoint(found, workspace_id, function_id)
-            if deployment.deploy is not None and deployment.deploy.former is not None:
-                await delete_leniently(self._delete_spinapp, deployment.deploy.former)
+            if former is not None:
+                await delete_leniently(self._delete_spinapp, former)
         except GatewayError as error:
             logger.warning("the endpoint of %s: %s", deployment.id, error)
             return False

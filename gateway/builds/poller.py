@@ -190,7 +190,7 @@ class BuildPoller:
 
     def _put_off(self, schedule: _Schedule, error: BaseException) -> None:
         schedule.failures += 1
-        delay = self._varied(min(self._interval_s * 2**schedule.failures, MAX_BACKOFF_S))
+        delay = self._varied(min(self._interval_s * 2 ** min(schedule.failures, 10), MAX_BACKOFF_S))
         schedule.due = self._monotonic() + delay
         reason = str(error) or type(error).__name__
         logger.warning("build %s: next try in %.1f s: %s", schedule.journey.build.id, delay, reason)

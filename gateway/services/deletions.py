@@ -100,6 +100,8 @@ class DeletionService:
             reason = "The function was deleted."
             cancelled = enter(build, BuildStatus.CANCELLED, self._clock(), error=reason)
             await self._journal.store(build, cancelled)
+            if build.deploy is not None and build.deploy.former is not None:  # it was on its way to another place
+                await self._spinapps.delete(function, build.deploy.namespace, build.deploy.app_name)
             function = await self._dynamo.functions.get(function.id) or function
         await self._spinapps.delete_of(function)
         return function

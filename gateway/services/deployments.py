@@ -205,7 +205,7 @@ class DeploymentService:
 
 
 def _app_name(function: FunctionRecord, place: tuple[str, str] | None) -> str:
-    """The name that a function keeps from its first deploy on, by this gateway or its predecessor, or a new one."""
+    """The name that a function has from its first deploy on, by this gateway or its predecessor, or a new one."""
     if function.app_name is not None:
         return function.app_name
     return name_app(function.name, function.id) if place is None else place[0]

@@ -1,6 +1,8 @@
 """Which SpinApp is a function's, and its deletion; deploying is deployments.py's and the builds'."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from gateway.errors import KubernetesError
@@ -35,16 +37,16 @@ class SpinApps:
 
         KubernetesError where it could not be deleted: it says that the function is still there.
         """
-        try:
+        with _named(function):
             place = await self.find(function)
             if place is not None:
                 app, namespace = place
                 await self._kubernetes.delete_spinapp(namespace, app)
-        except KubernetesError as error:
-            raise KubernetesError(
-                f"{function.id} was not deleted, because its SpinApp could not be: {error.message}",
-                retryable=error.retryable,
-            ) from error
+
+    async def delete(self, function: FunctionRecord, namespace: str, app: str) -> None:
+        """Delete what a function was deployed as elsewhere than where it runs; errors are `delete_of`'s."""
+        with _named(function):
+            await self._kubernetes.delete_spinapp(namespace, app)
 
     async def find(self, function: FunctionRecord) -> tuple[str, str] | None:
         """The name that it was deployed as: stored by this gateway, or in the URL that its predecessor stored.
@@ -61,3 +63,14 @@ class SpinApps:
         owner = await self._kubernetes.get_spinapp_owner(namespace, app)
         named = app == "".join(character for character in function.name.lower() if character not in " -_")
         return place if owner == function.id or (owner is None and named) else None
+
+
+@contextmanager
+def _named(function: FunctionRecord) -> Iterator[None]:
+    try:
+        yield
+    except KubernetesError as error:
+        raise KubernetesError(
+            f"{function.id} was not deleted, because its SpinApp could not be: {error.message}",
+            retryable=error.retryable,
+        ) from error

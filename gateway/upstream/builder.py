@@ -29,6 +29,8 @@ UPLOAD_TIMEOUT_S = 60.0
 """Between two parts of an upload, and for the 202 after it: the builder stores the file before it answers."""
 MAX_ERROR_CHARACTERS = 2000
 """Of an HTTP error's text: a crash may answer a page of it."""
+MAX_PLACE_CHARACTERS = 2048
+"""Of an S3 address, whose key may have 1,024 bytes, or an image."""
 TRANSIENT = frozenset({429, 502, 503, 504})
 """Statuses of a builder that may answer later; its 500 is its word for values that it does not like."""
 TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -206,10 +208,16 @@ def _to_task(answer: Mapping[str, Any]) -> BuilderTask:
     return BuilderTask(
         task_id=str(answer.get("task_id")),
         status=status,
-        wasm_path=_text(result, "wasm_path"),
-        image_url=_text(result, "image_uri") or _text(result, "image_url"),
+        wasm_path=_place(result, "wasm_path"),
+        image_url=_place(result, "image_uri") or _place(result, "image_url"),
         error=_text(answer, "error"),
     )
+
+
+def _place(answer: Mapping[str, Any], name: str) -> str | None:
+    """An address or image; what is too long for one would make a row that can't be stored."""
+    place = _text(answer, name)
+    return place if place is not None and len(place) <= MAX_PLACE_CHARACTERS else None
 
 
 def _text(answer: Mapping[str, Any], name: str) -> str | None:

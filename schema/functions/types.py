@@ -1,9 +1,8 @@
 """Functions as the API shows them."""
 
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -14,11 +13,13 @@ from gateway.services.invocations import not_invocable_reason
 from schema.builds.loaders import BuildByIdLoader
 from schema.builds.resolvers import resolve_deployments, resolve_function_builds
 from schema.builds.types import Build, BuildConnection, DeploymentConnection
-from schema.context import Info
+from schema.context import Context, Info
 from schema.early import by_id
 from schema.execution_logs.types import ExecutionLogConnection, ExecutionLogFilter, resolve_execution_logs
+from schema.figures import RollingFigures
 from schema.functions.enums import FunctionStatus, HttpMethod
 from schema.functions.loaders import FunctionCountLoader, SourceLoader
+from schema.functions.values import MAX_HISTORY_HOURS, EnvironmentVariable, InvocationBucket, buckets_of
 from schema.logs.types import LogConnection, resolve_logs
 from schema.metrics.types import FunctionMetrics, resolve_metrics
 from schema.node import Node
@@ -31,34 +32,9 @@ from schema.workspaces.loaders import WorkspaceByIdLoader
 if TYPE_CHECKING:
     from schema.workspaces.types import Workspace
 
-T = TypeVar("T")
-MAX_HISTORY_HOURS = 24
-"""What the figures hold."""
-SECONDS_PER_HOUR = 3600
-
-
-@strawberry.type(description="A variable that the function finds in its environment.")
-class EnvironmentVariable:
-    """An environment variable."""
-
-    name: str = strawberry.field(description="Letters, digits and `_`, no digit first.")
-    value: str = strawberry.field(
-        description="Its value. Values are part of the deployed image: no place for secrets."
-    )
-
-
-@strawberry.type(description="What was invoked within one hour.")
-class InvocationBucket:
-    """One hour of a function's history."""
-
-    start: datetime = strawberry.field(description="The beginning of the hour.")
-    invocations: int = strawberry.field(description="How many invocations ended in it.")
-    errors: int = strawberry.field(description="How many of them were not answered with a 2xx.")
-    avg_duration: float = strawberry.field(description="Their mean duration in ms; 0 when there were none.")
-
 
 @strawberry.type(description="A Python function.")
-class Function(Node):
+class Function(Node, RollingFigures):
     """A function."""
 
     name: str = strawberry.field(description="Its name, 1 to 100 characters; names need not be unique.")
@@ -88,7 +64,6 @@ class Function(Node):
     )
     last_deployed: datetime | None = strawberry.field(description="When it was last deployed.")
     record: strawberry.Private[FunctionRecord]
-    figures: strawberry.Private[Figures | None] = None
 
     @strawberry.field(description="The workspace it belongs to.")
     async def workspace(self, info: Info) -> Annotated["Workspace", strawberry.lazy("schema.workspaces.types")]:
@@ -116,38 +91,9 @@ class Function(Node):
         """Derive it from the gateway's own address."""
         return f"{info.context.resources.base_url}/invoke/{self.id}/"
 
-    def _derive(self, info: Info, derive: Callable[[Figures], T]) -> T | Awaitable[T]:
-        if self.figures is not None:
-            return derive(self.figures)
-
-        async def load() -> T:
-            return derive(await load_function_figures(info.context, self.record.workspace_id, self.id))
-
-        return load()
-
-    @strawberry.field(
-        description="Invocations in the last 24 hours: the current hour and the 23 before it.",
-        metadata=plain(attrgetter("figures.invocations")),
-    )
-    def invocations24h(self, info: Info) -> int:
-        """Sum the window."""
-        return self._derive(info, lambda figures: figures.invocations)  # type: ignore[return-value]  # or awaitable
-
-    @strawberry.field(
-        description="How many of them were not answered with a 2xx.",
-        metadata=plain(attrgetter("figures.errors")),
-    )
-    def errors24h(self, info: Info) -> int:
-        """Sum the window."""
-        return self._derive(info, lambda figures: figures.errors)  # type: ignore[return-value]  # or awaitable
-
-    @strawberry.field(
-        description="errors24h / invocations24h * 100; 0 when nothing was invoked.",
-        metadata=plain(attrgetter("figures.error_rate")),
-    )
-    def error_rate(self, info: Info) -> float:
-        """Divide the sums."""
-        return self._derive(info, lambda figures: figures.error_rate)  # type: ignore[return-value]  # or awaitable
+    async def load_figures(self, context: Context) -> Figures:
+        """Read the row of the figures."""
+        return await load_function_figures(context, self.record.workspace_id, self.id)
 
     @strawberry.field(
         description="Mean duration of the last 24 hours' invocations, in ms; 0 when there were none.",
@@ -155,12 +101,12 @@ class Function(Node):
     )
     def avg_duration(self, info: Info) -> float:
         """Divide the sums."""
-        return self._derive(info, lambda figures: figures.avg_duration_ms)  # type: ignore[return-value]  # or awaitable
+        return self.derive(info, lambda figures: figures.avg_duration_ms)  # type: ignore[return-value]  # or awaitable
 
     @strawberry.field(
         description="One bucket an hour, oldest first, the current hour last; hours with no invocation are "
         "present with zeros.",
-        metadata=plain(lambda function: _buckets(function.figures, MAX_HISTORY_HOURS)),
+        metadata=plain(lambda function: buckets_of(function.figures, MAX_HISTORY_HOURS)),
     )
     def invocation_history(
         self, info: Info, hours: Annotated[int, strawberry.argument(description="How many hours, 1 to 24.")] = 24
@@ -168,7 +114,7 @@ class Function(Node):
         """Cut the window."""
         if not 1 <= hours <= MAX_HISTORY_HOURS:
             raise InvalidInputError(f"hours must be 1 to {MAX_HISTORY_HOURS}; it is {hours}.", field="hours")
-        return self._derive(info, lambda figures: _buckets(figures, hours))  # type: ignore[return-value]  # or awaitable
+        return self.derive(info, lambda figures: buckets_of(figures, hours))  # type: ignore[return-value]  # or awaitable
 
     @strawberry.field(description="Its invocations as they were recorded, newest first.", metadata=by_id())
     async def execution_logs(
@@ -301,15 +247,3 @@ class FunctionConnection(Connection[Function]):
             return await counter.load((self.workspace_id, self.name_contains)) or 0
         workspace = await info.context.loader(WorkspaceByIdLoader).load(self.workspace_id)
         return 0 if workspace is None else workspace.function_count
-
-
-def _buckets(figures: Figures, hours: int) -> list[InvocationBucket]:
-    return [
-        InvocationBucket(
-            start=datetime.fromtimestamp(hour.hour * SECONDS_PER_HOUR, UTC),
-            invocations=hour.invocations,
-            errors=hour.errors,
-            avg_duration=hour.duration_ms / hour.invocations if hour.invocations else 0.0,
-        )
-        for hour in figures.hours[-hours:]
-    ]

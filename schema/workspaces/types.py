@@ -1,9 +1,7 @@
 """Workspaces as the API shows them."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from operator import attrgetter
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import strawberry
 
@@ -11,61 +9,29 @@ from gateway.records.functions import Figures
 from gateway.records.workspaces import WorkspaceRecord
 from schema.builds.resolvers import resolve_workspace_builds
 from schema.builds.types import BuildConnection
-from schema.context import Info
+from schema.context import Context, Info
 from schema.early import by_id
 from schema.execution_logs.types import ExecutionLogConnection, ExecutionLogFilter, resolve_execution_logs
+from schema.figures import RollingFigures
 from schema.functions.resolvers import resolve_functions
 from schema.functions.types import FunctionConnection
 from schema.node import Node
 from schema.pagination import Connection
-from schema.plans import plain
 from schema.rows import load_workspace_figures
-
-T = TypeVar("T")
 
 
 @strawberry.type(description="A group of functions.")
-class Workspace(Node):
+class Workspace(Node, RollingFigures):
     """A workspace."""
 
     name: str = strawberry.field(description="Its name, 1 to 100 characters; names need not be unique.")
     description: str = strawberry.field(description="What it is for; may be empty.")
     created_at: datetime = strawberry.field(description="When it was created.")
     function_count: int = strawberry.field(description="How many functions it has.")
-    figures: strawberry.Private[Figures | None] = None
 
-    def _derive(self, info: Info, derive: Callable[[Figures], T]) -> T | Awaitable[T]:
-        if self.figures is not None:
-            return derive(self.figures)
-
-        async def load() -> T:
-            return derive(await load_workspace_figures(info.context, self.id))
-
-        return load()
-
-    @strawberry.field(
-        description="Invocations in the last 24 hours: a rolling window, not a counter since creation.",
-        metadata=plain(attrgetter("figures.invocations")),
-    )
-    def invocations24h(self, info: Info) -> int:
-        """Sum the window."""
-        return self._derive(info, lambda figures: figures.invocations)  # type: ignore[return-value]  # or awaitable
-
-    @strawberry.field(
-        description="How many of them were not answered with a 2xx.",
-        metadata=plain(attrgetter("figures.errors")),
-    )
-    def errors24h(self, info: Info) -> int:
-        """Sum the window."""
-        return self._derive(info, lambda figures: figures.errors)  # type: ignore[return-value]  # or awaitable
-
-    @strawberry.field(
-        description="errors24h / invocations24h * 100; 0 when nothing was invoked.",
-        metadata=plain(attrgetter("figures.error_rate")),
-    )
-    def error_rate(self, info: Info) -> float:
-        """Divide the sums."""
-        return self._derive(info, lambda figures: figures.error_rate)  # type: ignore[return-value]  # or awaitable
+    async def load_figures(self, context: Context) -> Figures:
+        """Read the row of the figures."""
+        return await load_workspace_figures(context, self.id)
 
     @strawberry.field(description="Its functions, by id.", metadata=by_id())
     async def functions(

@@ -82,6 +82,7 @@ async def test_deploy_when_the_service_is_not_found_yet(builder: Builder, script
         ({"status": "COMPLETED", "result": {"image_uri": "r/f:1"}}, BuildStatus.DONE, "r/f:1"),
         ({"status": "building", "result": None}, BuildStatus.BUILDING, None),
         ({"status": "Pushing", "result": {"wasm_path": "s3://w"}}, BuildStatus.PUSHING, None),
+        ({"status": "done", "result": {"image_url": "r" * 2049}}, BuildStatus.DONE, None),
         ({"status": "done", "result": {"image_url": "r/f:2"}}, BuildStatus.DONE, "r/f:2"),
         ({"status": "failed", "result": {"image_url": None}, "error": "no"}, BuildStatus.FAILED, None),
     ],

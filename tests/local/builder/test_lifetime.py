@@ -77,12 +77,12 @@ async def test_task_stays_running_when_its_builder_was_stopped(
 
 
 async def test_seen_task_is_not_read_again_though_the_list_is(
-    builder: Builder, start_builder: StartBuilder, workspace: str
+    builder: Builder, start_builder: StartBuilder, workspace: str, tmp_path: Path
 ) -> None:
     """A second replica that saw a task running says so for ever; its list has what the table has."""
     accepted = await builder.upload("build", "hello.py", HELLO, workspace_id=workspace)
     task_id = accepted["task_id"]
-    async with start_builder() as second:
+    async with start_builder(data_dir=tmp_path) as second:
         first_seen = await second.task(task_id, workspace)
         await builder.follow(task_id, workspace)
         assert await second.task(task_id, workspace) == first_seen

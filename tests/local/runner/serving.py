@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -40,6 +41,12 @@ COMPONENT_IMAGE = "registry.local/ws-test/app:one"
 
 def built_component() -> Path:
     """The function as a component, built and compiled once for its source and the tools' versions."""
+    with (Path(sys.prefix) / "test-components.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        return _build_component()
+
+
+def _build_component() -> Path:
     versions = [importlib.metadata.version(name) for name in ("componentize-py", "spin-sdk", "wasmtime")]
     key = hashlib.sha256(SOURCE.read_bytes() + " ".join(versions).encode()).hexdigest()[:20]
     folder = Path(sys.prefix) / "test-components" / key

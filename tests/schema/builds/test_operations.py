@@ -108,7 +108,7 @@ async def test_rollback_function_when_it_is_refused(gateway: LiveGateway, script
 
 
 async def test_function_when_its_source_changes(gateway: LiveGateway, script: ScriptedBuilder) -> None:
-    """It has undeployed changes until it is deployed, by an image or a build; before the first deploy it has none."""
+    """It has undeployed changes until it is deployed again, as an image or by a build; none before the first."""
     function_id = await gateway.create_function(await gateway.create_workspace())
     change = """mutation ($input: UpdateFunctionInput!) {
       updateFunction(input: $input) { function { hasUndeployedChanges notInvocableReason } }
