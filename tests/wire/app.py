@@ -56,12 +56,12 @@ def make_app(
 
 
 def main() -> None:
-    """Serve on a free port until SIGTERM; the argument is the seconds that requests under way get then."""
+    """Serve until SIGTERM; the arguments: the seconds requests under way get then, and the port (a free one)."""
     configure_logging("INFO")
     draining = asyncio.Event()
     run(
         make_app(Watched(), draining),
-        listen("127.0.0.1", 0),
+        listen("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0),
         draining=draining,
         drain_timeout_s=float(sys.argv[1]),
         max_body_bytes=MAX_BODY_BYTES,

@@ -14,7 +14,7 @@ from tests.serving import serving
 pytestmark = pytest.mark.ci
 
 HERE = Path(__file__).parent
-SMALL_APP = [sys.executable, "-m", "tests.wire.app"]
+SMALL_APP = [sys.executable, "-m", "tests.wire.app", "1"]
 
 
 @pytest.fixture
