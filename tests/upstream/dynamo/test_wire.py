@@ -43,8 +43,9 @@ ROW: Item = {
 @asynccontextmanager
 async def both_tables(aws_url: str) -> AsyncIterator[tuple[Table, Table]]:
     """The same fresh table through the SDK and through the wire."""
-    name = (await prepared_settings(aws_url)).dynamodb_table_name
-    async with open_dynamodb_client(REGION, aws_url) as client, open_wire(client) as wire:
+    settings = await prepared_settings(aws_url)
+    name, url = settings.dynamodb_table_name, settings.dynamodb_endpoint_url
+    async with open_dynamodb_client(REGION, url) as client, open_wire(client) as wire:
         yield Table(client, name), Table(wire, name)
 
 
