@@ -1,4 +1,4 @@
-"""The composition root: everything is made and wired here, opened in lifespan, and closed there."""
+"""The composition root: the application is put together here, of what wiring.py opens; lifespan closes it."""
 
 import asyncio
 from collections.abc import AsyncIterator

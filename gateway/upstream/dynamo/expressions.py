@@ -99,11 +99,10 @@ class Put:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Change attributes of a row; `set_if_absent` leaves those that are there, `add` counts numbers up."""
+    """Change attributes of a row; `add` counts numbers up."""
 
     key: Key
     set: Mapping[str, Any] = field(default_factory=dict)
-    set_if_absent: Mapping[str, Any] = field(default_factory=dict)
     copy_number: Mapping[str, str] = field(default_factory=dict)
     """Attributes that take the number another has before this update; 0 where it has none."""
     remove: Sequence[str] = ()
@@ -114,10 +113,6 @@ class Update:
         """The request's parameters, without the table."""
         given = Placeholders()
         assignments = [f"{given.name(name)} = {given.value(value)}" for name, value in self.set.items()]
-        assignments += [
-            f"{given.name(name)} = if_not_exists({given.name(name)}, {given.value(value)})"
-            for name, value in self.set_if_absent.items()
-        ]
         assignments += [
             f"{given.name(name)} = if_not_exists({given.name(source)}, {given.value(0)})"
             for name, source in self.copy_number.items()
