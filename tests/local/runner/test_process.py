@@ -35,7 +35,7 @@ async def runner_process(folder: Path, images: Path) -> AsyncIterator[tuple[Chil
 
 def workers() -> set[str]:
     """Process ids of the worker processes on this machine that belong to these tests."""
-    listing = subprocess.run(["ps", "-eo", "pid,args"], check=True, capture_output=True, text=True).stdout
+    listing = subprocess.run(["ps", "-ww", "-eo", "pid,args"], check=True, capture_output=True, text=True).stdout
     return {line.split()[0] for line in listing.splitlines() if "gateway.local.runner.wasm_worker" in line}
 
 
