@@ -6,10 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements.lock
+RELEASE := .venv-release
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' gateway/__init__.py)
+REVISION = $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)
 # Many tests wait for processes and clocks: two at a time take little more than half as long, on two cores as well.
 IN_PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup run test lint check format sdl explorer bench lock clean
+.PHONY: help setup run test lint check format sdl released explorer bench image sbom lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -54,15 +57,37 @@ format: setup ## Format the code and mend what the linter can
 sdl: setup ## Print the schema into schema/schema.graphql
 	$(BIN)/python -m gateway schema > schema/schema.graphql
 
+released: setup ## When the version is raised: keep the schema that goes out with it, which later ones are compared with
+	@{ echo "# $$($(BIN)/python -m gateway --version) as it was released (make released)"; \
+		$(BIN)/python -m gateway schema; } > tests/schema/released.graphql
+
 explorer: ## Build the explorer's assets from gateway/web/explorer (needs Node 20)
 	cd gateway/web/explorer && npm ci --ignore-scripts && npm run build
 
 bench: setup ## Measure what the README says
 	$(BIN)/python -m benchmarks $(ARGS)
 
+image: ## Build the container image (needs Docker; TAG=… names it)
+	docker build --pull --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+		--tag $(or $(TAG),blue-gateway:$(VERSION)) .
+
+sbom: setup $(RELEASE)/.installed ## Write dist/sbom.cdx.json: what the image is made of, in CycloneDX
+	$(RELEASE)/bin/python -m release.sbom --out dist/sbom.cdx.json \
+		--packages "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+$(RELEASE)/.installed: release/tools.lock
+	$(PYTHON) -m venv --clear $(RELEASE)
+	$(RELEASE)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header --quiet
+
 lock: ## Resolve the dependencies again (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra local --group dev \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --upgrade -o $(LOCK)
+	$(COMPILE) pyproject.toml --extra local --group dev --upgrade -o $(LOCK)
+	$(COMPILE) pyproject.toml --constraint $(LOCK) --upgrade -o release/runtime.lock
+	$(COMPILE) --group build --upgrade -o release/build.lock
+	$(COMPILE) --group release --upgrade -o release/tools.lock
 
 clean: ## Remove what was set up and built, but not .blue, the local platform's data
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist
+	rm -rf $(VENV) $(RELEASE) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -101,6 +102,8 @@ def seconds(text: str) -> float:
 
 
 def _serve(_: argparse.Namespace) -> int:
+    # Until the server has a handler of its own. In a container this is process 1, which no signal ends by default.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from gateway import app, server  # each command loads what it needs: `schema` needs no network
     from gateway.services.migrate import check_prepared
 

@@ -110,7 +110,10 @@ class Settings(BaseSettings):
         1024 * 1024, ge=1, description="Bytes of a function's decoded source; Spin components stay far below."
     )
     max_upload_bytes: int = Field(50 * 1024 * 1024, ge=1, description="Bytes of an uploaded source archive.")
-    introspection: bool = Field(True, description="Whether the schema can be asked for; the explorer needs it.")
+    introspection: bool = Field(
+        True,
+        description="Whether the schema can be asked for, also at /schema.graphql; the explorer needs it.",
+    )
     explorer: bool = Field(True, description="Whether browsers get the explorer at /graphql.")
 
     @field_validator("cors_origins", "function_namespaces", "invocation_allowed_hosts", mode="before")

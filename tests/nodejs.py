@@ -29,12 +29,12 @@ def run_node(script: Path, *arguments: str, timeout_s: float, environment: Mappi
 
 def node_command(script: Path, *arguments: str) -> list[str]:
     """The command that runs a script, after its packages were installed."""
-    _install(script.parent)
+    install_packages(script.parent)
     return [_program("node"), str(script), *arguments]
 
 
 @cache
-def _install(folder: Path) -> None:
+def install_packages(folder: Path) -> None:
     """Install what package-lock.json says, once a run."""
     command = [_program("npm"), "ci", "--ignore-scripts", "--no-fund", "--no-audit"]
     done = subprocess.run(

@@ -1,5 +1,7 @@
 """Errors of the HTTP layer outside /graphql and /invoke: unknown paths, and methods that a path does not have."""
 
+from http import HTTPStatus
+
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,7 +20,10 @@ def http_error(request: Request, error: Exception) -> Response:
     path, code = request.url.path, BAD_REQUEST
     message = f"{error.detail}: {request.method} {path}"
     if error.status_code == 404:
-        message, code = f"There is nothing at {path}; GraphQL is served at /graphql.", NotFoundError.code
+        code = NotFoundError.code
+        message = error.detail  # that of a route; the router's own is the status's phrase
+        if message == HTTPStatus.NOT_FOUND.phrase:
+            message = f"There is nothing at {path}; GraphQL is served at /graphql."
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "other methods")
         message = f"{path} is not served over {request.method}, but over {allowed}."

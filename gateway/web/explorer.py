@@ -8,7 +8,6 @@ say: it negotiates all that is answered there.
 
 import asyncio
 import gzip
-import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from gateway.web.conditional import etag_of, is_known
 
 ASSETS_PATH = "/graphql/explorer-assets"
 _STATIC = Path(__file__).parent / "explorer" / "static"
@@ -53,7 +54,7 @@ def explorer_page(request: Request) -> Response:
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
     }
-    if _is_known(request, etag):
+    if is_known(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="text/html")
 
@@ -108,7 +109,7 @@ async def _asset(request: Request) -> Response:
         headers["vary"] = "Accept-Encoding"
     if sends_packed:
         headers["content-encoding"] = "gzip"
-    if _is_known(request, headers["etag"]):
+    if is_known(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
     media_type = _MEDIA_TYPES[Path(name).suffix]
     if is_packed and not sends_packed:
@@ -120,18 +121,13 @@ async def _asset(request: Request) -> Response:
 @cache
 def _page() -> tuple[bytes, str]:
     body = (_STATIC / "index.html").read_bytes()
-    return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    return body, etag_of(body)
 
 
 @cache
 def _assets() -> dict[str, Path]:
     """Each asset's file by the name it is asked for; what is not in here does not exist."""
     return {path.name.removesuffix(".gz"): path for path in (_STATIC / "assets").iterdir()}
-
-
-def _is_known(request: Request, etag: str) -> bool:
-    tags = (tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(","))
-    return any(tag in {etag, "*"} for tag in tags)
 
 
 def _takes_gzip(header: str) -> bool:

@@ -4,6 +4,7 @@ import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { defineConfig } from 'vite';
+import { licensesFile } from './licenses.mjs';
 
 // Where gateway/web/explorer.py serves assets/, seen from the page at …/graphql.
 const ASSETS = 'graphql/explorer-assets/';
@@ -49,10 +50,12 @@ function gzipped() {
   };
 }
 
+const licenses = licensesFile('licenses.md');
+
 export default defineConfig({
   logLevel: 'warn',
-  plugins: [fontsAsFiles(), gzipped()],
-  worker: { format: 'es' },
+  plugins: [fontsAsFiles(), gzipped(), licenses.ofPage],
+  worker: { format: 'es', plugins: () => [licenses.ofWorkers] },
   resolve: {
     // One copy of the formatter, not a CommonJS and a module one.
     alias: { 'prettier/parser-graphql': 'prettier/plugins/graphql' },
@@ -68,7 +71,6 @@ export default defineConfig({
     target: 'es2022',
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    license: { fileName: 'licenses.md' },
     chunkSizeWarningLimit: 8000,
     rolldownOptions: { checks: { moduleLevelDirective: false } },
   },
