@@ -88,6 +88,7 @@ lock: ## Resolve the dependencies again (needs uv)
 	$(COMPILE) pyproject.toml --constraint $(LOCK) --upgrade -o release/runtime.lock
 	$(COMPILE) --group build --upgrade -o release/build.lock
 	$(COMPILE) --group release --upgrade -o release/tools.lock
+	$(COMPILE) tests/helm/requirements.in --upgrade -o tests/helm/requirements.lock
 
 clean: ## Remove what was set up and built, but not .blue, the local platform's data
-	rm -rf $(VENV) $(RELEASE) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist
+	rm -rf $(VENV) $(RELEASE) .venv-helm .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist

@@ -43,8 +43,13 @@ class AwsServer:
         self.process.wait(timeout=10)
 
 
+def as_role(aws_url: str, role: str) -> str:
+    """The address under which the session's stand-in is asked by somebody else than a gateway that serves."""
+    return f"{aws_url}/as/{role}"
+
+
 @contextmanager
-def running_aws(data_dir: Path) -> Iterator[AwsServer]:
+def running_aws(data_dir: Path, *, module: str = "gateway.local.aws") -> Iterator[AwsServer]:
     """Run the stand-in on a folder; what it prints goes to `server.log` beside what it keeps."""
     data_dir.mkdir(exist_ok=True)
     log_path = data_dir / "server.log"
@@ -52,7 +57,7 @@ def running_aws(data_dir: Path) -> Iterator[AwsServer]:
         fd = listener.fileno()
         url = url_of(listener)
         process = subprocess.Popen(
-            guarded([sys.executable, "-m", "gateway.local.aws", "--fd", str(fd), "--data-dir", str(data_dir)]),
+            guarded([sys.executable, "-m", module, "--fd", str(fd), "--data-dir", str(data_dir)]),
             pass_fds=[fd],
             env=os.environ | SDK_ENVIRONMENT,
             stdout=log,

@@ -1,6 +1,5 @@
 """An AWS endpoint that tests can stand in: calls are counted, refused from one on, or the index is made to lag."""
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -28,8 +27,8 @@ class AwsProxy:
     s3_url: str
     dynamodb_url: str
     url: str = ""
-    index_lag_s: float = 0
-    """Where there is any, the index is the table `{name}-index`, which gets each write this much later."""
+    index_lags: bool = False
+    """Whether the index is the table `{name}-index`, which gets the writes when it is told to `catch_up`."""
     fail_from: int | None = None
     """The number of the first call that is refused, as all after it are; None refuses none."""
     refused: str | None = None
@@ -40,7 +39,8 @@ class AwsProxy:
     """What those calls sent."""
     operations: list[str] = field(default_factory=list)
     """What was asked for, such as `dynamodb GetItem` and `s3 PUT`."""
-    replays: list[asyncio.Task[None]] = field(default_factory=list)
+    missed: list[tuple[Request, bytes]] = field(default_factory=list)
+    """What the lagging index has not got yet."""
 
     def reset(self, *, fail_from: int | None = None) -> None:
         """Count from zero."""
@@ -57,21 +57,22 @@ class AwsProxy:
         if prepared := self.answers.get(operation):
             self.bodies.append(body)
             return prepared.pop(0)
-        if self.index_lag_s and operation == "Query" and "IndexName" in json.loads(body):
+        if self.index_lags and operation == "Query" and "IndexName" in json.loads(body):
             body = _lagging(body)
         answer = await self._forward(request, body)
-        if self.index_lag_s and operation in WRITES and answer.status_code == 200:
-            self.replays.append(asyncio.create_task(self._replay(request, _lagging(body))))
+        if self.index_lags and operation in WRITES and answer.status_code == 200:
+            self.missed.append((request, _lagging(body)))
         return answer
+
+    async def catch_up(self) -> None:
+        """Bring all that was written into the lagging index, in its order."""
+        while self.missed:
+            await self._forward(*self.missed.pop(0))
 
     def _is_refused(self, operation: str) -> bool:
         if self.refused is not None and operation.startswith(self.refused):
             return True
         return self.fail_from is not None and len(self.operations) > self.fail_from
-
-    async def _replay(self, request: Request, body: bytes) -> None:
-        await asyncio.sleep(self.index_lag_s)
-        await self._forward(request, body)
 
     async def _forward(self, request: Request, body: bytes) -> Response:
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
@@ -93,9 +94,6 @@ async def aws_proxy(aws_url: str) -> AsyncIterator[AwsProxy]:
         methods = ["GET", "PUT", "POST", "DELETE", "HEAD"]
         async with serving(Starlette(routes=[Route("/{path:path}", proxy.answer, methods=methods)])) as proxy.url:
             yield proxy
-            for replay in proxy.replays:
-                replay.cancel()
-            await asyncio.gather(*proxy.replays, return_exceptions=True)
 
 
 def _refusal(operation: str) -> Response:

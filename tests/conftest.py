@@ -8,6 +8,13 @@ import pytest
 from tests.aws import SDK_ENVIRONMENT, running_aws
 from tests.contents import DYNAMODB_URL
 from tests.dynamodb_local import dynamodb_local
+from tests.permissions.check import CHECK, PermissionCheck
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compare what the gateway asks AWS for with what its policies allow."""
+    config.stash[CHECK] = PermissionCheck(config)
+    config.pluginmanager.register(config.stash[CHECK])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,7 +48,9 @@ def aws_server(
     """
     assert aws_environment
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(running_aws(tmp_path_factory.mktemp("aws")))
+        data_dir = tmp_path_factory.mktemp("aws")
+        server = stack.enter_context(running_aws(data_dir, module="tests.permissions.recorded_aws"))
+        pytestconfig.stash[CHECK].data_dir = data_dir
         if pytestconfig.getoption("--dynamodb") == "local":
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setenv(DYNAMODB_URL, stack.enter_context(dynamodb_local(tmp_path_factory.mktemp("dynamodb"))))

@@ -9,6 +9,7 @@ from gateway.records.clock import system_clock
 from gateway.services.migrate import prepare_table
 from gateway.settings import Settings
 from gateway.upstream.dynamo import Dynamo, open_dynamo
+from tests.aws import as_role
 
 
 class StoppedClock:
@@ -32,7 +33,7 @@ async def prepared_settings(aws_url: str) -> Settings:
     settings = Settings(
         aws_endpoint_url=aws_url, dynamodb_table_name=f"table-{suffix}", s3_bucket_name=f"bucket-{suffix}"
     )
-    await prepare_table(settings)
+    await prepare_table(settings.model_copy(update={"aws_endpoint_url": as_role(aws_url, "fixture")}))
     return settings
 
 

@@ -14,7 +14,7 @@ from gateway.services.migrate import Migration, migrate
 from gateway.settings import Settings
 from gateway.upstream.dynamo import Dynamo, open_dynamo
 from gateway.upstream.dynamo.attributes import Item, decode_item
-from tests.aws import REGION
+from tests.aws import REGION, as_role
 from tests.migration.former import START, write_rows
 
 LATER = START + timedelta(days=30)
@@ -36,14 +36,20 @@ class Stage:
         """Its name."""
         return self.settings.dynamodb_table_name
 
+    @property
+    def migrate_url(self) -> str:
+        """Where `migrate` finds AWS."""
+        return as_role(self.settings.aws_endpoint_url or "", "migrate")
+
     def write(self, *rows: dict[str, Any]) -> None:
         """Put rows into it."""
         write_rows(self.client, self.table, rows)
 
     async def migrate(self, *, dry_run: bool = False) -> Migration:
         """Run the migration at `now`, without a limit."""
+        migrates = self.settings.model_copy(update={"aws_endpoint_url": self.migrate_url})
         return await migrate(
-            self.settings, rows_per_s=None, dry_run=dry_run, report=self.progress.append, clock=lambda: self.now
+            migrates, rows_per_s=None, dry_run=dry_run, report=self.progress.append, clock=lambda: self.now
         )
 
     def rows(self) -> dict[tuple[str, str], Item]:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from gateway.records.execution_logs import ExecutionLogFilter
+from gateway.records.image_deploys import Place
 from tests.migration.former import (
     START,
     at,
@@ -131,6 +132,20 @@ async def test_functions_that_share_a_spinapp_are_not_given_it(stage: Stage) -> 
     done = await stage.migrate()
     assert "functions given the name of their SpinApp" not in done.made
     assert done.left == {"functions that share a SpinApp with another": 2}
+
+
+async def test_function_is_given_its_spinapp_for_itself(stage: Stage) -> None:
+    """Its row names it, and it is claimed, so that no other function is deployed as it; claims need nothing."""
+    stage.write(workspace_row(WS), function_row(WS, FN, invocationUrl="hello.default.svc.cluster.local"))
+    done = await stage.migrate()
+    assert done.made["functions given the name of their SpinApp"] == 1
+    row = stage.rows()[f"WS#{WS}", f"FN#{FN}"]
+    assert (row["app_name"], row["namespace"]) == ("hello", "default")
+    async with stage.dynamo() as dynamo:
+        assert await dynamo.places.owner_of(Place("default", "hello")) == FN
+        assert await dynamo.places.list_of_function(FN) == {Place("default", "hello"): True}
+    again = await stage.migrate()
+    assert (sum(again.made.values()), again.left["rows of no known kind"]) == (0, 0)
 
 
 async def test_function_that_was_never_deployed_has_undeployed_changes(stage: Stage) -> None:

@@ -119,7 +119,7 @@ async def test_killed_migration_is_finished_by_the_next(stage: Stage, aws_enviro
     command = [sys.executable, "-m", "gateway", "migrate", "--rate", "0"]
     environment = os.environ | aws_environment
     environment |= {
-        "AWS_ENDPOINT_URL": stage.settings.aws_endpoint_url or "",
+        "AWS_ENDPOINT_URL": stage.migrate_url,
         "DYNAMODB_TABLE_NAME": stage.table,
         "S3_BUCKET_NAME": stage.settings.s3_bucket_name,
     }

@@ -33,6 +33,7 @@ ITEM_OPERATIONS = {
 }
 
 StartResponse = Callable[..., Any]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class DurableApplication:
@@ -78,15 +79,19 @@ class DurableApplication:
             os._exit(1)
 
 
-def serve_aws(fd: int, data_dir: Path) -> None:
-    """Serve DynamoDB and S3 on the listening socket `fd` from what `data_dir` holds; StoreError when it can't."""
+def serve_aws(fd: int, data_dir: Path, *, around: Callable[[Application], Application] | None = None) -> None:
+    """Serve DynamoDB and S3 on the listening socket `fd` from what `data_dir` holds; StoreError when it can't.
+
+    `around` makes the application that is served out of the stand-in's, for tests that look at the requests.
+    """
     store = Store(data_dir)
     restore_tables(store)
     restore_objects(store)
     changes = Changes(store)
     patches.apply(changes)
     application = DurableApplication(DomainDispatcherApplication(create_backend_app), changes)
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=QuietRequestHandler, fd=fd)
+    served = application if around is None else around(application)
+    server = make_server("127.0.0.1", 0, served, threaded=True, request_handler=QuietRequestHandler, fd=fd)
     try:
         server.serve_forever()
     finally:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from gateway.local.builder.app import create_app
 from gateway.local.builder.config import BuilderConfig, Mode
 from gateway.upstream.aws import open_dynamodb_client, open_s3_client
+from tests.aws import as_role
 from tests.local.builder.stage import REGION, Aws, Builder, Cluster, StartBuilder, new_workspace, serving
 
 
@@ -40,8 +41,9 @@ def cluster(cluster_of_session: Cluster) -> Cluster:
 async def aws(aws_server: str) -> AsyncIterator[Aws]:
     """A table and a bucket for the tests of the builder; each test makes up its own workspace."""
     table, bucket = f"builder-{uuid.uuid4().hex[:8]}", f"builder-{uuid.uuid4().hex[:8]}"
-    async with open_dynamodb_client(REGION, aws_server) as dynamodb, open_s3_client(REGION, aws_server) as s3:
-        made = Aws(aws_server, table, bucket, dynamodb, s3)
+    url = as_role(aws_server, "builder")
+    async with open_dynamodb_client(REGION, url) as dynamodb, open_s3_client(REGION, url) as s3:
+        made = Aws(url, table, bucket, dynamodb, s3)
         await made.create(table, bucket)
         yield made
 

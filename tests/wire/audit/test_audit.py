@@ -1,5 +1,6 @@
 """Conformance as others judge it: npm graphql-http's audits, and the graphql-ws and graphql-sse clients."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.aws import as_role
 from tests.nodejs import node_command, run_node
 from tests.serving import serving
 
@@ -40,7 +42,8 @@ def gateway_url(aws_server: str, tmp_path: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        subprocess.run([sys.executable, "-m", "gateway", "migrate"], check=True, timeout=30)
+        migrates = os.environ | {"AWS_ENDPOINT_URL": as_role(aws_server, "migrate")}
+        subprocess.run([sys.executable, "-m", "gateway", "migrate"], check=True, timeout=30, env=migrates)
         with serving([sys.executable, "-m", "gateway", "serve"], tmp_path / "gateway.log") as served:
             yield served.url + "/graphql"
 
