@@ -1,17 +1,27 @@
-"""`python -m benchmarks [start] [pages] [uploads]`: run benchmarks; a table of each, and all as JSON."""
+"""`python -m benchmarks [start] [pages] [uploads] [subscriptions]`: a table of each, and all as JSON.
 
+Without names all are run; `--subscribers 1000` has that many instead of 10,000.
+"""
+
+import argparse
 import json
-import sys
 from typing import Any
 
 from benchmarks import start, uploads
 from benchmarks.pages import run as pages
+from benchmarks.subscriptions import run as subscriptions
+
+NAMES = ("start", "pages", "uploads", "subscriptions")
 
 
 def main() -> None:
     """Run those that are named, or all."""
     figures: dict[str, Any] = {}
-    for name in sys.argv[1:] or ("start", "pages", "uploads"):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*", metavar="|".join(NAMES))
+    parser.add_argument("--subscribers", type=int, default=subscriptions.SUBSCRIBERS)
+    told = parser.parse_args()
+    for name in told.names or NAMES:
         match name:
             case "start":
                 figures[name] = start.measure()
@@ -24,8 +34,11 @@ def main() -> None:
                 figures[name] = uploads.measure()
                 for what, value in figures[name].items():
                     print(f"{what:<28}{value:>10.1f}")
+            case "subscriptions":
+                figures[name] = subscriptions.measure(told.subscribers)
+                subscriptions.print_table(figures[name])
             case _:
-                sys.exit(f"there is no benchmark {name}; there are start, pages and uploads")
+                parser.error(f"there is no benchmark {name}")
     print(json.dumps(figures))
 
 

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.processes import resident_kb
 from gateway.local.environment import AWS_ENVIRONMENT
 from tests.aws import running_aws
 
@@ -57,9 +58,7 @@ def _serve(environment: dict[str, str]) -> tuple[float, float]:
             assert answer.status == 200
         ready_s = time.perf_counter() - started
         time.sleep(IDLE_S)
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        resident = re.search(r"VmRSS:\s+(\d+) kB", status)
-        return ready_s, int(resident[1]) / 1024 if resident else float("nan")
+        return ready_s, resident_kb(process.pid) / 1024
     finally:
         process.terminate()
         process.communicate(timeout=30)

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.processes import resident_kb
 from gateway.local.environment import AWS_ENVIRONMENT
 from tests.aws import running_aws
 from tests.serving import serving
@@ -91,12 +91,12 @@ def measure(size_mb: int = 100) -> dict[str, float]:
             workspace_id = _create_workspace(served.url)
             for _ in range(2):
                 _upload(served.url, workspace_id, 1)
-            before = _resident_mb(served.process.pid)
+            before = resident_kb(served.process.pid) / 1024
             uploading = threading.Thread(target=_upload, args=(served.url, workspace_id, size_mb))
             uploading.start()
             peak = before
             while uploading.is_alive():
-                peak = max(peak, _resident_mb(served.process.pid))
+                peak = max(peak, resident_kb(served.process.pid) / 1024)
                 uploading.join(SAMPLE_S)
             assert received[-1] > size_mb * MEGABYTE
     return {
@@ -137,9 +137,3 @@ def _upload(url: str, workspace_id: str, size_mb: int) -> None:
     answer = json.load(connection.getresponse())
     assert "errors" not in answer, answer
     connection.close()
-
-
-def _resident_mb(pid: int) -> float:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024

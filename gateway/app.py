@@ -22,6 +22,7 @@ from gateway.services.execution_feed import ExecutionFeed
 from gateway.services.functions import FunctionService
 from gateway.services.health import HealthService
 from gateway.services.invocations import InvocationService
+from gateway.services.places import PlaceChecks
 from gateway.services.rollbacks import RollbackService
 from gateway.services.sources import StoredSources
 from gateway.services.spinapps import SpinApps
@@ -34,8 +35,10 @@ from gateway.web.explorer import explorer_page, explorer_routes
 from gateway.web.former_invoke import FormerInvokeRoute, former_invoke_route
 from gateway.web.health import health_routes
 from gateway.web.invoke import InvokeMiddleware, InvokeRoute
+from gateway.web.sdl import sdl_route
 from gateway.wiring import Builds, Upstreams, make_builds, open_upstreams
 from schema.context import Resources
+from schema.engine import GatewaySchema
 from schema.root import build_schema
 from schema.transport.view import GraphQLView
 
@@ -123,6 +126,7 @@ def create_app(
             WebSocketRoute("/graphql", gateway),
             *(explorer_routes() if settings.explorer else ()),
             former_invoke_route(gateway.former_invoke),
+            sdl_route(_text_of(schema) if settings.introspection else None),
             *health_routes(gateway.check_dynamodb, gateway.poller_age_s, max_poller_age_s=MAX_POLLER_AGE_S),
         ],
         exception_handlers={HTTPException: http_error},
@@ -141,7 +145,11 @@ def create_app(
 
 def schema_text() -> str:
     """The schema in the definition language, as it is published."""
-    return build_schema().as_str() + "\n"
+    return _text_of(build_schema())
+
+
+def _text_of(schema: GatewaySchema) -> str:
+    return schema.as_str() + "\n"
 
 
 def _make_resources(
@@ -152,7 +160,7 @@ def _make_resources(
     functions = FunctionService(
         dynamo, sources, upstreams.functions, clock, max_code_bytes=settings.max_code_bytes
     )
-    spinapps = SpinApps(upstreams.kubernetes, settings.function_namespaces)
+    spinapps = SpinApps(upstreams.kubernetes, dynamo.places, settings.function_namespaces)
     checks = {
         "dynamodb": dynamo.table.check,
         "s3": sources.check,
@@ -188,7 +196,7 @@ def _make_resources(
             poller=builds.loops.poller,
             endpoints=builds.loops.endpoints,
             find_spinapp=spinapps.find,
-            delete_spinapp=upstreams.kubernetes.delete_spinapp,
+            places=PlaceChecks(dynamo, upstreams.kubernetes.get_spinapp_owner),
             clock=clock,
             namespaces=settings.function_namespaces,
             registry_url=settings.registry_url,

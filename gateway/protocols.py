@@ -1,4 +1,4 @@
-"""The connections of the gateway's server: what a peer may hold, and for how long. What is served is app.py's.
+"""The connections of the gateway's server: what a peer may hold, and for how long. WebSockets are sockets.py's.
 
 uvicorn bounds neither a request's head nor its trailers nor the time they take, and waits for ever for a peer to
 read what was sent.
@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a request line with its headers, and of trailers: an ALB's own limit, and h11's; httptools has none."""
@@ -183,30 +182,6 @@ class BoundedHttpProtocol(PatientSending, HttpToolsProtocol):
         head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode() + body)
         self.transport.close()
-
-
-class QuietSocketProtocol(PatientSending, WebSocketsSansIOProtocol):
-    """WebSockets that are dropped when they do not answer pings, and whose text frames have to be UTF-8.
-
-    uvicorn writes a traceback for each that is not.
-    """
-
-    def keepalive_timeout(self) -> None:
-        """Drop a peer that did not answer: what was sent before the ping is most likely not read either."""
-        super().keepalive_timeout()
-        self.transport.abort()
-
-    def send_receive_event_to_app(self) -> None:
-        """Hand a message to the app, or close with 1007."""
-        if self.curr_msg_data_type == "text":
-            try:
-                b"".join(self.frames).decode()
-            except UnicodeDecodeError:
-                self.frames = []
-                self.conn.send_close(1007)
-                self.handle_parser_exception()
-                return
-        super().send_receive_event_to_app()
 
 
 def bound_sending(listener: socket.socket) -> None:

@@ -1,4 +1,5 @@
-"""uvicorn as the gateway runs it: its socket, its settings, and how it stops. Its connections are protocols.py's.
+"""uvicorn as the gateway runs it: its socket, its settings, and how it stops. Its connections are protocols.py's
+and sockets.py's.
 
 On SIGTERM or SIGINT it stops listening, closes WebSockets with 1012 (which clients take as "connect again"; no
 `complete` goes out before) and has the app end its event streams; then it waits for the requests under way.
@@ -15,17 +16,17 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.protocols import BoundedHttpProtocol, QuietSocketProtocol, bound_sending
+from gateway.protocols import BoundedHttpProtocol, bound_sending
+from gateway.sockets import PulsedSocketProtocol, SocketServerState
 
 BACKLOG = 2048
 """Connections that wait to be accepted while the loop is busy; the kernel's usual ceiling is 4096."""
-KEEP_ALIVE_S = 75
-"""Idle HTTP connections outlive the load balancer's (an ALB's 60 s), so that it never sends into a closed one."""
+KEEP_ALIVE_S = 920
+"""Idle HTTP connections outlive the load balancer's, so that it never sends into a closed one. The chart sets an
+ALB's to 910 s, above the 900 s for which the longest function may be silent."""
 WS_PING_INTERVAL_S = 20.0
-"""Below the 60 s after which an ALB cuts an idle connection, with room for two lost pings."""
-WS_PING_TIMEOUT_S = 20.0
-"""A peer that does not answer is gone; its operations end within 40 s."""
-
+"""Below the 60 s after which an ALB cuts an idle connection, with room for two lost pings. A peer
+that has not answered when the next is due is gone: its operations end within 40 s."""
 GC_THRESHOLD = 20_000
 """New objects until the next look for garbage among them: a page or two, and at most a few MB."""
 
@@ -41,6 +42,7 @@ class DrainingServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
         super().__init__(config)
+        self.server_state = SocketServerState()
         self.draining = draining
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -115,7 +117,7 @@ def make_server(
     config = uvicorn.Config(
         app,
         http=BoundedHttpProtocol,
-        ws=QuietSocketProtocol,
+        ws=PulsedSocketProtocol,
         log_config=None,  # configure_logging has set it up
         access_log=False,  # costs 20 to 40 % of the throughput
         backlog=BACKLOG,
@@ -123,7 +125,7 @@ def make_server(
         timeout_graceful_shutdown=math.ceil(drain_timeout_s),
         ws_max_size=max_body_bytes,
         ws_ping_interval=WS_PING_INTERVAL_S,
-        ws_ping_timeout=WS_PING_TIMEOUT_S,
+        ws_ping_timeout=None,  # the next ping's time
         ws_per_message_deflate=False,  # messages are small; it costs memory for each socket, CPU for each message
         server_header=False,
     )

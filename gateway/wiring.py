@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from gateway.builds.carrier import BuildCarrier
 from gateway.builds.endpoints import EndpointSearch
 from gateway.builds.feed import BuildFeed
+from gateway.builds.handover import Handover
+from gateway.builds.image_deploys import ImageDeployer
 from gateway.builds.journal import BuildJournal
 from gateway.builds.lease import Leases
 from gateway.builds.lookout import Lookout
 from gateway.builds.pipeline import DeployPipeline
+from gateway.builds.places import Places
 from gateway.builds.poller import MAX_ENDPOINT_INTERVAL_S, BuildPoller
 from gateway.builds.running import BuildLoops
 from gateway.records.clock import Clock
@@ -101,7 +104,7 @@ def _upstream_urls(settings: Settings) -> list[str]:
 def make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Builds:
     """Make what carries builds, and what shows them."""
     dynamo = upstreams.dynamo
-    feed = BuildFeed(dynamo.builds)
+    feed = BuildFeed(dynamo.builds, clock=clock)
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     leases = Leases(
         dynamo.builds.leases,
@@ -111,13 +114,22 @@ def make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Build
         clock=clock,
     )
     journal = BuildJournal(dynamo.builds, feed, leases)
+    places = Places(dynamo.places, upstreams.kubernetes.delete_spinapp)
     pipeline = DeployPipeline(
         builder=upstreams.builder,
         journal=journal,
         get_function=dynamo.functions.get,
         read_source=StoredSources(dynamo, upstreams.sources).read,
-        delete_spinapp=upstreams.kubernetes.delete_spinapp,
+        places=places,
+        holds=dynamo.holds,
         registry_url=settings.registry_url,
+        clock=clock,
+    )
+    handover = Handover(
+        builds=dynamo.builds,
+        builder=upstreams.builder,
+        journal=journal,
+        read_upload=upstreams.sources.read_upload,
         clock=clock,
     )
     carrier = BuildCarrier(
@@ -125,6 +137,7 @@ def make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Build
         builder=upstreams.builder,
         journal=journal,
         leases=leases,
+        handover=handover,
         pipeline=pipeline,
         timeout_s=settings.build_timeout_s,
         clock=clock,
@@ -135,13 +148,13 @@ def make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Build
         interval_s=settings.build_poll_interval_s,
         concurrency=settings.build_poll_concurrency,
     )
+    deployer = ImageDeployer(dynamo, builder=upstreams.builder, places=places, clock=clock)
     endpoints = EndpointSearch(
-        builder=upstreams.builder,
-        deployments=dynamo.deployments,
-        get_function=dynamo.functions.get,
-        delete_spinapp=upstreams.kubernetes.delete_spinapp,
+        deployer,
+        dynamo.image_deploys,
+        clock=clock,
         interval_s=min(settings.build_poll_interval_s, MAX_ENDPOINT_INTERVAL_S),
     )
-    lookout = Lookout(dynamo.builds, leases, poller, feed)
+    lookout = Lookout(dynamo.builds, leases, poller, feed, clock=clock)
     loops = BuildLoops(poller=poller, lookout=lookout, leases=leases, endpoints=endpoints)
     return Builds(feed=feed, journal=journal, loops=loops)

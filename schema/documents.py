@@ -3,7 +3,7 @@
 Only valid documents are kept, so that the cache holds what clients work with and not what a scanner sends.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,16 +19,20 @@ from graphql import (
     ValidationContext,
     ValueNode,
     ValuesOfCorrectTypeRule,
+    VariableNode,
+    Visitor,
     VisitorAction,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 from graphql.utilities import validate_input_literal
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.errors import (
+    BAD_REQUEST,
     GRAPHQL_VALIDATION_FAILED,
     QUERY_TOO_COMPLEX,
     VALIDATION_ERROR,
@@ -36,6 +40,7 @@ from schema.errors import (
     literal_field,
 )
 from schema.executor import Plans
+from schema.input_lists import ListPath, check_lists, find_lists
 from schema.limits import MAX_COST, MAX_TOKENS, OperationMeasure, check_size, measure, too_complex
 
 MAX_CACHED_CHARACTERS = 250_000
@@ -85,6 +90,10 @@ class PreparedDocument:
     measures: dict[str | None, OperationMeasure]
     errors: tuple[GraphQLError, ...] = ()
     plans: Plans = field(default_factory=Plans)
+    lists: tuple[ListPath, ...] = ()
+    """Where in the variables a list may be."""
+    mentions: Counter[str] = field(default_factory=Counter)
+    """How often each variable is named, where it is defined included."""
 
     def check(
         self, operation_name: str | None, variables: dict[str, Any] | None
@@ -92,9 +101,14 @@ class PreparedDocument:
         """Say what forbids to run this operation with these variables, and what it costs."""
         if self.errors:
             return list(self.errors), 0
-        measured = self.measures.get(operation_name)
+        if operation_name is None and len(self.measures) > 1:
+            return [coded(GraphQLError("operationName has to say which operation to run."), BAD_REQUEST)], 0
+        measured = self.measures.get(operation_name or next(iter(self.measures), None))
         if measured is None:
             return [], 0
+        too_long = check_lists(self.lists, variables)
+        if too_long is not None:
+            return [too_long], 0
         cost = measured.cost(variables)
         return ([too_complex("cost", cost, MAX_COST)] if cost > MAX_COST else []), cost
 
@@ -152,8 +166,10 @@ class Documents:
                 hide_suggestions=not self._suggestions,
             )
         ]
-        prepared = PreparedDocument(node, measures, tuple(errors))
+        lists = () if errors else find_lists(self._schema, node)
+        prepared = PreparedDocument(node, measures, tuple(errors), lists=lists)
         if not errors:
+            visit(node, _Mentions(prepared.mentions))
             self._keep(text, prepared)
         return prepared
 
@@ -164,6 +180,15 @@ class Documents:
         while self._characters > MAX_CACHED_CHARACTERS:
             oldest, _ = self._prepared.popitem(last=False)
             self._characters -= len(oldest)
+
+
+class _Mentions(Visitor):
+    def __init__(self, found: Counter[str]) -> None:
+        super().__init__()
+        self._found = found
+
+    def enter_variable(self, node: VariableNode, *_args: Any) -> None:
+        self._found[node.name.value] += 1
 
 
 def _coded(error: GraphQLError) -> GraphQLError:

@@ -14,12 +14,10 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLObjectType,
     GraphQLSchema,
-    OperationDefinitionNode,
     Undefined,
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
@@ -27,12 +25,14 @@ from strawberry.utils.operation import get_operation_type
 
 from gateway.errors import OperationTimeoutError
 from gateway.telemetry import UpstreamCall, recording_calls
+from schema.context import Context
 from schema.documents import Documents, PreparedDocument
-from schema.errors import BAD_REQUEST, coded, translate_errors
+from schema.errors import translate_errors
 from schema.executor import PlanningExecutor
 from schema.limits import MAX_COST, MAX_DOCUMENT_CHARACTERS, MAX_TOKENS, too_complex
 from schema.open_subscriptions import MAX_SUBSCRIPTIONS, OpenSubscriptions
 from schema.scalars import SCALARS
+from schema.subscriptions import Subscription, refusal, start
 
 QUERY_TIMEOUT_S = 30.0
 """What a query gets in all: three upstream calls in a row that each use up their 10 s."""
@@ -66,11 +66,10 @@ class OperationSteps(SchemaExtension):
         if document is not None:
             if self._prepared is None:
                 self._prepared = _schema_of(operation).documents.prepare(operation.query or "", document)
-            errors, self._cost = self._prepared.check(operation.operation_name, operation.variables)
+            given_name = operation._provided_operation_name  # noqa: SLF001  # operation_name falls back to the first one
+            errors, self._cost = self._prepared.check(given_name, operation.variables)
             if operation.context is not None:
                 operation.context.plans = self._prepared.plans
-            if not errors and _is_ambiguous(operation):
-                errors = [coded(GraphQLError("operationName has to say which operation to run."), BAD_REQUEST)]
             operation.pre_execution_errors = errors
         yield
 
@@ -163,30 +162,21 @@ class GatewaySchema(strawberry.Schema):
             operation_extensions=operation_extensions,
         )
 
-    async def stream(
+    async def start(
         self,
-        query: str | None,
-        variable_values: dict[str, Any] | None = None,
-        context_value: Any | None = None,
-        root_value: Any | None = None,
-        operation_name: str | None = None,
-        operation_extensions: dict[str, Any] | None = None,
-        allowed_operation_types: Iterable[OperationType] | None = None,
-    ) -> StreamResult:
-        """Run one operation with a context of its own; subscriptions give many results, others one."""
-        if refused := _refuse_long(query):
-            return _only(refused)
-        results = await super().stream(
-            query,
-            variable_values=variable_values,
-            context_value=context_value.for_operation() if context_value is not None else None,
-            root_value=root_value,
-            operation_name=operation_name,
-            operation_extensions=operation_extensions,
-            allowed_operation_types=allowed_operation_types,
-        )
-        is_subscription = self.operation_type(query, operation_name) is OperationType.SUBSCRIPTION
-        return self.subscriptions.counted(results) if is_subscription else results
+        query: str,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+        context: Context,
+    ) -> Subscription | PreExecutionError:
+        """Start a subscription, which `operation_type` has told, with a context of its own."""
+        if refused := self.subscriptions.refuse():
+            return refused
+        prepared = self.documents.find(query) or self.documents.prepare(query, self.documents.parse(query))
+        errors, _ = prepared.check(operation_name, variables)
+        if errors:
+            return refusal(errors, prepared)
+        return await start(self._schema, prepared, context.for_operation(), variables, operation_name)
 
 
 def make_schema(
@@ -230,19 +220,8 @@ def _schema_of(operation: ExecutionContext) -> GatewaySchema:
     return schema
 
 
-def _is_ambiguous(operation: ExecutionContext) -> bool:
-    if operation._provided_operation_name is not None:  # noqa: SLF001  # operation_name falls back to the first one
-        return False
-    definitions = operation.graphql_document.definitions if operation.graphql_document else ()
-    return sum(isinstance(definition, OperationDefinitionNode) for definition in definitions) > 1
-
-
 def _refuse_long(query: str | None) -> PreExecutionError | None:
     if query is None or len(query) <= MAX_DOCUMENT_CHARACTERS:
         return None
     error = too_complex("length in characters", len(query), MAX_DOCUMENT_CHARACTERS)
     return PreExecutionError(data=None, errors=[error])
-
-
-async def _only(result: PreExecutionError) -> StreamResult:
-    yield result

@@ -1,8 +1,7 @@
-"""How many subscriptions a process carries, by whatever transport; a connection's own limit is the view's."""
+"""How many subscriptions a process carries, by whatever transport; a connection's own limit is the transport's."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from graphql import GraphQLError
 from strawberry.types.execution import PreExecutionError
@@ -20,20 +19,27 @@ class OpenSubscriptions:
         self._limit = limit
         self._count = 0
 
-    async def counted(self, results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
-        """Pass on the results of one more; a refusal, which may be retried, where there are as many as may be."""
-        async with aclosing(results):
-            if self._count >= self._limit:
-                yield self._refusal()
-                return
-            self._count += 1
-            try:
-                async for result in results:
-                    yield result
-            finally:
-                self._count -= 1
-
-    def _refusal(self) -> PreExecutionError:
+    def refuse(self) -> PreExecutionError | None:
+        """A refusal, which may be retried, where there are as many as may be."""
+        if self._count < self._limit:
+            return None
         message = f"This gateway has {self._limit} subscriptions open, as many as it may: try again."
         error = GraphQLError(message, extensions={"code": BAD_REQUEST, "retryable": True})
         return PreExecutionError(data=None, errors=[error])
+
+    def enter(self) -> None:
+        """Count one more."""
+        self._count += 1
+
+    def leave(self) -> None:
+        """Count one less."""
+        self._count -= 1
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count one for as long as the block lasts."""
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()

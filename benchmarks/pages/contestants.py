@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.processes import cpu_ms
 from gateway.local.environment import AWS_ENVIRONMENT
 
 MERCURIUS = Path(__file__).parent / "mercurius"
@@ -26,9 +27,8 @@ class Contestant:
     url: str
 
     def cpu_ms(self) -> float:
-        """What the process has used so far, all threads, by the scheduler's own account."""
-        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
+        """What the process has used so far."""
+        return cpu_ms(self.pid)
 
 
 def _environment(upstreams: Mapping[str, str]) -> dict[str, str]:

@@ -1,11 +1,20 @@
 """One step of one build: whatever is next for it, up to what is stored. When it is due is poller.py's."""
 
+from gateway.builds.handover import Handover
 from gateway.builds.journal import BuildJournal
+from gateway.builds.journey import Journey
 from gateway.builds.lease import Leases
 from gateway.builds.messages import explain_timeout
-from gateway.builds.pipeline import DeployPipeline, Journey
+from gateway.builds.pipeline import DeployPipeline
 from gateway.builds.states import fail, is_overdue, merge, observe
-from gateway.records.builds import BuilderTask, BuildRecord, BuildStatus, FunctionGoneError
+from gateway.records.builds import (
+    BuildChangedError,
+    BuilderTask,
+    BuildKind,
+    BuildRecord,
+    BuildStatus,
+    FunctionGoneError,
+)
 from gateway.records.clock import Clock
 from gateway.upstream.builder import Builder
 from gateway.upstream.dynamo.builds import BuildTable
@@ -24,6 +33,7 @@ class BuildCarrier:
         builder: Builder,
         journal: BuildJournal,
         leases: Leases,
+        handover: Handover,
         pipeline: DeployPipeline,
         timeout_s: float,
         clock: Clock,
@@ -32,6 +42,7 @@ class BuildCarrier:
         self._builder = builder
         self._journal = journal
         self._leases = leases
+        self._handover = handover
         self._pipeline = pipeline
         self._timeout_s = timeout_s
         self._clock = clock
@@ -51,16 +62,30 @@ class BuildCarrier:
         build = journey.build
         if is_overdue(build, self._clock(), self._timeout_s):
             pushing = build.status is BuildStatus.PUSHING
-            return await self._fail(build, explain_timeout(self._timeout_s, pushing=pushing))
+            error = explain_timeout(self._timeout_s, pushing=pushing)
+            if build.status is BuildStatus.DEPLOYING:
+                return await self._pipeline.expire(build, error)
+            return await self._fail(build, error)
         if build.status is BuildStatus.DEPLOYING:
             return await self._pipeline.deploy(journey)
         if build.builder_task_id is not None:
             return await self._poll(journey, build.builder_task_id)
         if journey.accepted is not None:
             return await self._journal.accept(build, journey.accepted.task_id, journey.accepted.source_path)
-        if journey.fresh:
-            return await self._pipeline.submit(journey)
-        return await self._fail(build, "was never accepted by the builder")
+        if journey.refusal is not None:
+            return await self._fail(build, journey.refusal)
+        return await self._hand_over(journey)
+
+    async def _hand_over(self, journey: Journey) -> BuildRecord | None:
+        build = journey.build
+        try:
+            if build.sent_by is not None:
+                return await self._handover.search(journey)
+            if build.kind is BuildKind.DEPLOY:
+                return await self._pipeline.submit(journey)
+            return await self._handover.resume(journey)
+        except BuildChangedError:
+            return await self._journal.read_again(build)
 
     async def _poll(self, journey: Journey, task_id: str) -> BuildRecord | None:
         build = journey.build

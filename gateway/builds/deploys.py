@@ -1,18 +1,15 @@
 """A deploy's request to the builder, and what is stored of its answer; when it is asked for is pipeline.py's."""
 
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from gateway.errors import KubernetesError
 from gateway.records.builds import DeploymentRecord, DeployRequest, DeployResult, DeploySpec
 from gateway.records.functions import FunctionRecord
+from gateway.records.image_deploys import Place
 
 DeleteSpinApp = Callable[[str, str], Awaitable[None]]
 """Of a namespace and a name."""
-
-logger = logging.getLogger(__name__)
 
 
 def deploy_request(spec: DeploySpec, image_ref: str, app_name: str, function_id: str | None) -> DeployRequest:
@@ -34,21 +31,6 @@ def deploy_request(spec: DeploySpec, image_ref: str, app_name: str, function_id:
         custom_tolerations=placement.get("tolerations"),
         custom_affinity=placement.get("affinity"),
     )
-
-
-async def delete_leniently(delete_spinapp: DeleteSpinApp, place: str) -> None:
-    """Delete a SpinApp, `namespace/app`, that its function does not need any more.
-
-    An API that does not answer is raised, so that the step is repeated; one that refuses is a warning: it would
-    refuse again, and the function is fine without it.
-    """
-    namespace, _, app = place.partition("/")
-    try:
-        await delete_spinapp(namespace, app)
-    except KubernetesError as error:
-        if error.retryable:
-            raise
-        logger.warning("the SpinApp %s, which is not needed any more, is still there: %s", place, error)
 
 
 def to_deployment(
@@ -80,14 +62,14 @@ def to_deployment(
 
 
 def image_spec(
-    request: DeployRequest, result: DeployResult, function: FunctionRecord, *, former: str | None
+    request: DeployRequest, place: Place, function: FunctionRecord, *, former: str | None
 ) -> DeploySpec:
-    """How an image was deployed to a function, so that it can be rolled back to."""
+    """How an image is deployed to a function, so that it can be gone on with, and be rolled back to."""
     given = {"tolerations": request.custom_tolerations, "affinity": request.custom_affinity}
     placement = {name: value for name, value in given.items() if value is not None}
     return DeploySpec(
-        app_name=result.app_name,
-        namespace=result.namespace,
+        app_name=place.app_name,
+        namespace=place.namespace,
         enable_autoscaling=request.enable_autoscaling,
         replicas=request.replicas,
         use_spot=request.use_spot,

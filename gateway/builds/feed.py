@@ -9,11 +9,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
-from gateway.builds.events import events_after
+from gateway.builds.events import current_event, events_after
 from gateway.errors import NotFoundError
 from gateway.records.builds import BuildEventRecord, BuildRecord
+from gateway.records.clock import CLOCK_SKEW_S, Clock, system_clock
 
 W = TypeVar("W")
 
@@ -32,58 +34,65 @@ class BuildReader(Protocol):
 
 
 class BuildWatcher:
-    """The events of one build, from what is stored on; it ends after the final one. NotFoundError without one."""
+    """The newest state of one build, and what of it is news to whom; NotFoundError where there is no build.
+
+    One may iterate, from `after` on to the final event. Many may share it: they ask for what is `next_after` the
+    number each has seen last, and wait for `changed`.
+    """
 
     def __init__(self, feed: "BuildFeed", build_id: str, after: int | None) -> None:
         self._feed = feed
         self._build_id = build_id
         self._seen = after
         self._newest: BuildRecord | None = None
-        self._read = False
         self._lost = False
-        self._changed = asyncio.Event()
+        self.changed = asyncio.Event()
 
     def offer(self, build: BuildRecord) -> None:
         """Take the newest state; one that was not looked at yet is replaced."""
         if self._newest is None or build.sequence > self._newest.sequence:
             self._newest = build
-            self._changed.set()
+            self.changed.set()
 
     def lose(self) -> None:
         """The build was deleted."""
         self._lost = True
-        self._changed.set()
+        self.changed.set()
+
+    async def read(self) -> None:
+        """Get the stored state, unless a newer one was published meanwhile; before anything is asked for."""
+        if self._newest is None:
+            stored = await self._feed.read(self._build_id)
+            if stored is None:
+                raise NotFoundError(f"There is no build {self._build_id}.", field="id")
+            self.offer(stored)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the build is finished: there are no more events to come."""
+        return self._newest is not None and self._newest.status.is_final
+
+    def next_after(self, seen: int | None) -> BuildEventRecord | None:
+        """The first change after the number, if there is one by now; for None the build as it is."""
+        if (build := self._newest) is None:
+            raise RuntimeError("a build that was read has a state")
+        event = current_event(build) if seen is None else next(events_after(build, seen), None)
+        if event is None and self._lost and not build.status.is_final:
+            raise NotFoundError(f"The build {self._build_id} was deleted.", field="id")
+        return event
 
     def __aiter__(self) -> AsyncIterator[BuildEventRecord]:
         return self
 
     async def __anext__(self) -> BuildEventRecord:
-        build = await self._first_state()
-        if self._seen is None:
-            self._seen = build.sequence - 1  # as it is now: what was before is not asked for
-        while True:
-            build = self._newest or build
-            event = next(events_after(build, self._seen), None)
-            if event is not None:
-                self._seen = event.sequence
-                return event
-            if build.status.is_final:
+        await self.read()
+        while (event := self.next_after(self._seen)) is None:
+            if self.has_ended:
                 raise StopAsyncIteration
-            if self._lost:
-                raise NotFoundError(f"The build {self._build_id} was deleted.", field="id")
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def _first_state(self) -> BuildRecord:
-        if not self._read:
-            stored = await self._feed.read(self._build_id)
-            if stored is None:
-                raise NotFoundError(f"There is no build {self._build_id}.", field="id")
-            self._read = True
-            self.offer(stored)
-        if self._newest is None:
-            raise RuntimeError("a build that was read has a state")
-        return self._newest
+            self.changed.clear()
+            await self.changed.wait()
+        self._seen = event.sequence
+        return event
 
 
 class WorkspaceWatcher:
@@ -94,11 +103,17 @@ class WorkspaceWatcher:
         self._workspace_id = workspace_id
         self._newest = {id_: build for id_, build in feed.unfinished.items() if build.workspace_id == workspace_id}
         self._seen = {build.id: build.sequence - 1 for build in self._newest.values()}
+        self._since = feed.now() - timedelta(seconds=CLOCK_SKEW_S)
         self._read = False
         self._changed = asyncio.Event()
 
     def offer(self, build: BuildRecord) -> None:
-        """Take the newest state of a build; one that was not looked at yet is replaced."""
+        """Take the newest state of a build; one that was not looked at yet is replaced.
+
+        One that ended before anybody watched here is passed over; which it is, the replicas' clocks tell.
+        """
+        if build.finished_at is not None and build.finished_at < self._since and build.id not in self._seen:
+            return
         waiting = self._newest.get(build.id)
         if waiting is None or build.sequence > waiting.sequence:
             self._newest[build.id] = build
@@ -130,8 +145,9 @@ class WorkspaceWatcher:
 class BuildFeed:
     """Who watches what, and the newest states of the unfinished builds that are carried or watched here."""
 
-    def __init__(self, builds: BuildReader) -> None:
+    def __init__(self, builds: BuildReader, *, clock: Clock = system_clock) -> None:
         self._builds = builds
+        self.now = clock
         self._watchers: dict[str, set[BuildWatcher]] = {}
         self._workspaces: dict[str, set[WorkspaceWatcher]] = {}
         self._unfinished: dict[str, BuildRecord] = {}

@@ -78,6 +78,16 @@ class BuildJournal:
         self._leases.prolong(build.id, lease)
         return accepted
 
+    async def mark_sent(self, build: BuildRecord, attempt: str) -> BuildRecord:
+        """Note that the builder gets the build from this attempt, at once after; the build as it is then.
+
+        BuildChangedError where another attempt has noted itself, or the build has ended; LeaseLostError where
+        another replica carries it.
+        """
+        self.require_lease(build)
+        await self._builds.handovers.mark_sent(build, attempt)
+        return replace(build, sent_by=attempt)
+
     def require_lease(self, build: BuildRecord) -> None:
         """LeaseLostError where another replica may carry the build by now.
 

@@ -14,11 +14,9 @@ from datetime import datetime, timedelta
 from gateway.builds.background import gather_bounded
 from gateway.errors import GatewayError
 from gateway.records.builds import ActiveBuild, Lease, LeaseLostError
-from gateway.records.clock import Clock
+from gateway.records.clock import CLOCK_SKEW_S, Clock
 from gateway.upstream.dynamo.leases import LeaseTable
 
-CLOCK_SKEW_S = 2.0
-"""By which the clocks of two replicas may differ; hosts that keep time by NTP stay within a tenth of it."""
 ROUNDS_PER_LEASE = 15
 """How often in the length of a lease it is looked which have to be renewed: five times in the last third."""
 WRITES_AT_ONCE = 25

@@ -2,6 +2,8 @@
 
 That is recovery after a crash, a deploy and a scale-down, and how changes reach watchers on other replicas. A look
 is one Query of the index of unfinished builds, and one BatchGetItem where builds of other replicas are watched.
+While workspaces are watched, the same Query finds what has ended in the last seconds: it may have begun after the
+look before.
 """
 
 import asyncio
@@ -9,16 +11,20 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 from gateway.builds.feed import BuildFeed
 from gateway.builds.lease import Leases
 from gateway.builds.poller import BuildPoller
 from gateway.errors import GatewayError
 from gateway.records.builds import ActiveBuild
+from gateway.records.clock import Clock, system_clock
 from gateway.upstream.dynamo.builds import BuildTable
 
 LOOK_INTERVAL_S = 1.0
 """From one look to the next: watchers on other replicas see a change 1.5 s after it was stored at the latest."""
+OVERLAP = timedelta(seconds=10)
+"""Looked at again each time: the index lags by about a second, clocks differ by two, writes are tried again."""
 JITTER = 0.1
 """Part of the interval by which it varies, so that replicas do not look, and take over, all at once."""
 
@@ -26,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 class Lookout:
-    """Looks at what the other replicas do; `monotonic` is handed in by tests."""
+    """Looks at what the other replicas do; the clocks are handed in by tests."""
 
     def __init__(
         self,
@@ -35,14 +41,17 @@ class Lookout:
         poller: BuildPoller,
         feed: BuildFeed,
         *,
+        clock: Clock = system_clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._builds = builds
         self._leases = leases
         self._poller = poller
         self._feed = feed
+        self._clock = clock
         self._monotonic = monotonic
         self._last_look = monotonic()
+        self._read_until = clock()
 
     @property
     def age_s(self) -> float:
@@ -63,12 +72,16 @@ class Lookout:
 
     async def look(self) -> None:
         """One look."""
-        before = self._leases.held
-        active = await self._builds.leases.list_active()
+        before, now = self._leases.held, self._clock()
+        since = self._read_until - OVERLAP if self._feed.watched_workspaces else None
+        listed = await self._builds.leases.list_active(ended_since=since)
+        active = [build for build in listed if not build.has_ended]
         if not self._poller.draining:
             await self._take_over(active)
-        await self._read(self._to_read(active, before))
+        ended = [build for build in listed if build.has_ended]
+        await self._read(self._to_read(active, before) | self._to_show(ended))
         self._feed.forget_all_but(self._leases.held)
+        self._read_until = now
 
     async def _take_over(self, active: Iterable[ActiveBuild]) -> None:
         taken = await self._leases.take(active)
@@ -97,6 +110,13 @@ class Lookout:
         known = {id_ for id_, build in self._feed.unfinished.items() if build.workspace_id in workspaces}
         ours = self._leases.held
         return (watched - ours) | (known - listed - ours) | ((held_before & ours) - listed)
+
+    def _to_show(self, ended: Iterable[ActiveBuild]) -> set[str]:
+        """What ended in watched workspaces, and is not known to have."""
+        workspaces = self._feed.watched_workspaces
+        return {
+            build.id for build in ended if build.workspace_id in workspaces and not self._feed.has_ended(build.id)
+        }
 
     async def _read(self, build_ids: set[str]) -> None:
         found = await self._builds.get_many(build_ids) if build_ids else {}

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.builds.carrier import BuildCarrier
+from gateway.builds.journey import Journey
 from gateway.builds.lease import Leases
-from gateway.builds.pipeline import Journey
 from gateway.errors import GatewayError
 from gateway.records.builds import AcceptedTask, BuildRecord, BuildStatus, LeaseLostError
 
@@ -82,15 +82,16 @@ class BuildPoller:
         """How many builds are under way."""
         return len(self._schedules)
 
-    def follow(self, build: BuildRecord, *, fresh: bool = False, accepted: AcceptedTask | None = None) -> None:
+    def follow(
+        self, build: BuildRecord, *, accepted: AcceptedTask | None = None, refusal: str | None = None
+    ) -> None:
         """Carry a build from now on, for as long as its lease is this replica's.
 
-        `fresh` is a deploy that was stored a moment ago and is yet to be handed to the builder; `accepted` is the
-        builder's answer where the row could not be told.
+        `accepted` is the builder's answer, and `refusal` why the build is to end, where the row could not be told.
         """
         if build.id in self._schedules or build.status.is_final or not self._leases.has(build.id):
             return
-        journey = Journey(build, fresh=fresh, accepted=accepted)
+        journey = Journey(build, accepted=accepted, refusal=refusal)
         self._schedules[build.id] = _Schedule(journey, due=self._monotonic())
         self._idle.clear()
         self._woken.set()
@@ -204,9 +205,9 @@ class BuildPoller:
 
 
 def _is_ours_alone(journey: Journey) -> bool:
-    """Whether only this process can go on: what the builder has, or is to get, is not in the table yet."""
+    """Whether this process has to go on: what the builder has, or gets at this moment, is not in the table yet."""
     pending = journey.build.status is BuildStatus.PENDING and journey.build.builder_task_id is None
-    return pending and (journey.fresh or journey.accepted is not None)
+    return pending and (journey.accepted is not None or journey.searched_since is None)
 
 
 def _must_finish(journey: Journey) -> bool:

@@ -47,7 +47,7 @@ class BuildLoops:
             nonlocal deadline
             await draining.wait()
             deadline = time.monotonic() + drain_timeout_s
-            await self.poller.drain()
+            await asyncio.gather(self.poller.drain(), self.endpoints.drain())
 
         async with asyncio.TaskGroup() as group:
             loops = {
@@ -63,13 +63,13 @@ class BuildLoops:
                 yield
             finally:
                 left_s = drain_timeout_s if deadline is None else max(deadline - time.monotonic(), 0.0)
-                await _within(left_s, self.poller.drain())
+                await _within(left_s, asyncio.gather(self.poller.drain(), self.endpoints.drain()))
                 for task in tasks:
                     task.cancel()
         await _within(LAST_WRITES_S, self.leases.give_up_all())
 
 
-async def _within(seconds: float, call: Awaitable[None]) -> None:
+async def _within(seconds: float, call: Awaitable[object]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await call

@@ -133,6 +133,12 @@ class BuildRecord:
     deploy: DeploySpec | None = None
     deployment_id: str | None = None
     owner: str | None = None
+    sent_by: str | None = None
+    """The attempt that handed it to the builder, noted before the request ends: without one, none did."""
+    tag: str | None = None
+    """The image's tag that the caller chose."""
+    has_credentials: bool = False
+    """A registry's credentials came with the call, and are stored nowhere: it can't be handed over again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +151,12 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveBuild:
-    """A build that is not finished, as its pointer has it; without a lease it is anybody's."""
+    """A build that is not finished, or was lately, as its pointer has it; without a lease it is anybody's."""
 
     id: str
     workspace_id: str
     lease: Lease | None
+    has_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +197,9 @@ class BuilderTask:
     wasm_path: str | None = None
     image_url: str | None = None
     error: str | None = None
+    app_name: str | None = None
+    """In the list of a workspace's tasks only, as `created_at` is."""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 KST = timezone(timedelta(hours=9))
 """What times are stored and answered in."""
 
+CLOCK_SKEW_S = 2.0
+"""By which the clocks of two replicas may differ; hosts that keep time by NTP stay within a tenth of it."""
+
 Clock = Callable[[], datetime]
 """Tells the time now, aware."""
 

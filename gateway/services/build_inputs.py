@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,6 +16,8 @@ MAX_IMAGE_CHARACTERS = 512
 MAX_CREDENTIAL_CHARACTERS = 16 * 1024
 """A registry's token may be a JSON web token of several KB."""
 MAX_PATH_CHARACTERS = 255
+MAX_QUANTITY_CHARACTERS = 20
+"""Of a CPU or memory quantity; as many bytes as that are none that anybody has."""
 REPLICAS = range(1, 100 + 1)
 MAX_PLACEMENT_BYTES = 16 * 1024
 """Tolerations and affinity as JSON; a manifest of Kubernetes is some KB."""
@@ -38,6 +41,15 @@ _RESOURCES = (
     ("cpu_request", "cpuRequest", _CPU, "100m"),
     ("memory_request", "memoryRequest", _MEMORY, "128Mi"),
 )
+
+_SCALES = {
+    "": Decimal(1),
+    "m": Decimal("0.001"),
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("kMGT", 1)},
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGT", 1)},
+}
+"""Of Kubernetes' quantities, by their suffix."""
+_UNITS = "".join(_SCALES)
 
 CONTRACT_NAMESPACE = "default"
 """What the public contract names where the caller names none."""
@@ -169,8 +181,28 @@ def check_resources(values: DeployRequest | DeploySpec) -> None:
         check_replicas(values.replicas)
     for attribute, field, pattern, example in _RESOURCES:
         quantity = getattr(values, attribute)
-        if quantity is not None and not pattern.fullmatch(quantity):
+        if quantity is None:
+            continue
+        if len(quantity) > MAX_QUANTITY_CHARACTERS or not pattern.fullmatch(quantity):
             raise InvalidInputError(f"{field} must be a quantity such as {example}.", field=field)
+    check_requests(values)
+
+
+def check_requests(values: DeployRequest | DeploySpec) -> None:
+    """What pods are given is at most what they may take; Kubernetes refuses others, long after the answer."""
+    for resource, limit, request in (
+        ("cpu", values.cpu_limit, values.cpu_request),
+        ("memory", values.memory_limit, values.memory_request),
+    ):
+        if limit is not None and request is not None and _amount(request) > _amount(limit):
+            message = f"{resource}Request must be at most {resource}Limit, {limit}; it is {request}."
+            raise InvalidInputError(message, field=f"{resource}Request")
+
+
+def _amount(quantity: str) -> Decimal:
+    """A checked quantity as a number: cores, or bytes."""
+    number = quantity.rstrip(_UNITS)
+    return Decimal(number) * _SCALES[quantity[len(number) :]]
 
 
 def check_placement(request: DeployRequest) -> None:

@@ -5,12 +5,14 @@ The replica that carries the build learns of it by the condition of its next wri
 
 import logging
 
-from gateway.builds.deploys import DeleteSpinApp, delete_leniently
+from gateway.builds.deploys import DeleteSpinApp
 from gateway.builds.journal import BuildJournal
+from gateway.builds.places import Places
 from gateway.builds.states import enter
-from gateway.errors import ConflictError, KubernetesError, NotFoundError
+from gateway.errors import ConflictError, GatewayError, NotFoundError
 from gateway.records.builds import BuildRecord, BuildStatus
 from gateway.records.clock import Clock
+from gateway.records.image_deploys import Place
 from gateway.services.validation import check_build_id
 from gateway.upstream.dynamo import Dynamo
 
@@ -29,7 +31,7 @@ class CancellationService:
         self._dynamo = dynamo
         self._journal = journal
         self._clock = clock
-        self._delete_spinapp = delete_spinapp
+        self._places = Places(dynamo.places, delete_spinapp)
 
     async def cancel(self, build_id: str) -> BuildRecord:
         """End a build for the gateway; one that deploys leaves its function as it was before.
@@ -57,6 +59,6 @@ class CancellationService:
         if build.status is not BuildStatus.DEPLOYING or deploy is None or deploy.former is None:
             return
         try:
-            await delete_leniently(self._delete_spinapp, f"{deploy.namespace}/{deploy.app_name}")
-        except KubernetesError as error:
+            await self._places.delete(build.function_id or "", Place(deploy.namespace, deploy.app_name))
+        except GatewayError as error:
             logger.warning("build %s was cancelled, and its SpinApp may be there: %s", build.id, error)

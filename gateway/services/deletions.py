@@ -53,6 +53,7 @@ class DeletionService:
         await self._dynamo.deployments.delete_of_function(workspace_id, function_id)
         await self._dynamo.builds.forget_function(function_id)
         await self._dynamo.execution_logs.delete_of_function(function_id)
+        await self._dynamo.image_deploys.forget_function(function_id, self._clock())
         await self._dynamo.functions.delete(workspace_id, function_id)
         await self._delete_late_source(function)
         if function.active_build_id is not None:
@@ -92,7 +93,7 @@ class DeletionService:
         return late
 
     async def _stop(self, function: FunctionRecord) -> FunctionRecord:
-        """End a function's deploy and delete its SpinApp; answers it as it is then."""
+        """End a function's deploy and delete its SpinApps; answers it as it is then."""
         for _ in range(MAX_CANCEL_ATTEMPTS):
             build = await self._dynamo.builds.get(function.active_build_id) if function.active_build_id else None
             if build is None or build.status.is_final:
@@ -100,8 +101,6 @@ class DeletionService:
             reason = "The function was deleted."
             cancelled = enter(build, BuildStatus.CANCELLED, self._clock(), error=reason)
             await self._journal.store(build, cancelled)
-            if build.deploy is not None and build.deploy.former is not None:  # it was on its way to another place
-                await self._spinapps.delete(function, build.deploy.namespace, build.deploy.app_name)
             function = await self._dynamo.functions.get(function.id) or function
         await self._spinapps.delete_of(function)
         return function

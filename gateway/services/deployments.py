@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from gateway.builds.archive import name_app
-from gateway.builds.deploys import DeleteSpinApp, image_spec, to_deployment
+from gateway.builds.deploys import image_spec, to_deployment
 from gateway.builds.endpoints import EndpointSearch
+from gateway.builds.handover import default_tag
 from gateway.builds.journal import BuildJournal
 from gateway.builds.messages import conceal
-from gateway.builds.pipeline import default_tag
 from gateway.builds.poller import BuildPoller
 from gateway.builds.states import first_step
-from gateway.errors import BuilderError, ConflictError, NotFoundError
+from gateway.errors import BuilderError, NotFoundError
 from gateway.records.builds import (
     BuildKind,
     BuildRecord,
@@ -27,12 +27,15 @@ from gateway.records.builds import (
 )
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord, FunctionStatus
+from gateway.records.image_deploys import ImageDeploy, Place
 from gateway.services import build_inputs as inputs
 from gateway.services.ids import new_build_id
+from gateway.services.places import PlaceChecks, named_place
 from gateway.services.validation import check_function_id
 from gateway.upstream.builder import Builder
 from gateway.upstream.dynamo import Dynamo
-from gateway.upstream.dynamo.deployments import new_deployment_id
+from gateway.upstream.dynamo.places import PlaceTakenError
+from gateway.upstream.dynamo.refusals import under_way
 
 FindSpinApp = Callable[[FunctionRecord], Awaitable[tuple[str, str] | None]]
 
@@ -49,7 +52,7 @@ class DeploymentService:
         poller: BuildPoller,
         endpoints: EndpointSearch,
         find_spinapp: FindSpinApp,
-        delete_spinapp: DeleteSpinApp,
+        places: PlaceChecks,
         clock: Clock,
         namespaces: tuple[str, ...],
         registry_url: str | None,
@@ -60,7 +63,7 @@ class DeploymentService:
         self._poller = poller
         self._endpoints = endpoints
         self._find_spinapp = find_spinapp
-        self._delete_spinapp = delete_spinapp
+        self._places = places
         self._clock = clock
         self._namespaces = namespaces
         self._registry_url = registry_url
@@ -97,18 +100,21 @@ class DeploymentService:
         )
         inputs.check_resources(spec)
         function = await self._require(function_id)
-        place = await self._find_spinapp(function)
-        app_name = _app_name(function, place)
+        own = await self._own_place(function)
+        place = Place(spec.namespace, _app_name(function, own))
+        if own is not None and own != place:
+            await self._places.check(function, place, field="namespace")
         spec = replace(
             spec,
-            app_name=app_name,
+            app_name=place.app_name,
             memory_limit=memory_limit or f"{function.memory}Mi",
-            former=_former(place, app_name, spec.namespace),
+            former=_former(own, place),
             revision=function.revision,
             failure_status=failure_status(function),
         )
+        inputs.check_requests(spec)
         build = await self._journal.create(self._new_build(function, spec))
-        self._poller.follow(build, fresh=True)
+        self._poller.follow(build)
         return build
 
     async def deploy_spin_app(self, request: DeployRequest) -> DeploymentRecord:
@@ -127,6 +133,9 @@ class DeploymentService:
         if request.enable_autoscaling:
             request = replace(request, replicas=None)
         if request.function_id is None:
+            await self._places.check_unowned(
+                named_place(request.namespace, request.app_name or _image_name(request))
+            )
             result = await self._deploy(request)
             return to_deployment(
                 result,
@@ -152,27 +161,39 @@ class DeploymentService:
     async def _deploy_image(self, request: DeployRequest, function_id: str) -> DeploymentRecord:
         function = await self._require(function_id)
         if function.active_build_id is not None:
-            raise under_way(function)
-        place = await self._find_spinapp(function)
-        request = replace(request, app_name=request.app_name or _app_name(function, place))
-        result = await self._deploy(request)
+            raise under_way(function_id, function.active_build_id)
+        own = await self._own_place(function)
+        place = named_place(request.namespace, request.app_name or _app_name(function, own))
+        field = "namespace" if request.app_name is None else "appName"
+        if own != place and (own is not None or request.app_name is not None):
+            await self._places.check(function, place, field=field)
         now = self._clock()
-        deployment = to_deployment(
-            result,
-            deployment_id=new_deployment_id(function_id, now),
+        deploy = ImageDeploy(
+            id=new_build_id(),
             workspace_id=function.workspace_id,
             function_id=function_id,
             image_url=request.image_ref,
-            now=now,
-            spec=image_spec(request, result, function, former=_former(place, result.app_name, result.namespace)),
+            spec=image_spec(request, place, function, former=_former(own, place)),
+            started_at=now,
+            carried_until=now,
+            is_new_place=own != place,
         )
         try:
-            await self._dynamo.deployments.create(deployment, function.workspace_id, function_id)
-        except NotFoundError:
-            await self._delete_spinapp(result.namespace, result.app_name)
-            raise
-        self._endpoints.start(replace(request, app_name=result.app_name), deployment)
-        return deployment
+            return await self._endpoints.deploy(deploy, former=own)
+        except PlaceTakenError as error:
+            raise PlaceTakenError(error.place, error.owner, field=field) from error
+        except BuilderError as error:
+            raise conceal(error, "") from error
+
+    async def _own_place(self, function: FunctionRecord) -> Place | None:
+        """Where a function is deployed already; of two that shared a SpinApp before, one is to have its own."""
+        found = await self._find_spinapp(function)
+        if found is None:
+            return None
+        place = Place(found[1], found[0])
+        if function.app_name is None and await self._places.other_owner(place, function.id) is not None:
+            return None
+        return place
 
     async def _deploy(self, request: DeployRequest) -> DeployResult:
         try:
@@ -204,22 +225,21 @@ class DeploymentService:
         )
 
 
-def _app_name(function: FunctionRecord, place: tuple[str, str] | None) -> str:
+def _app_name(function: FunctionRecord, own: Place | None) -> str:
     """The name that a function has from its first deploy on, by this gateway or its predecessor, or a new one."""
     if function.app_name is not None:
         return function.app_name
-    return name_app(function.name, function.id) if place is None else place[0]
+    return name_app(function.name, function.id) if own is None else own.app_name
 
 
-def _former(place: tuple[str, str] | None, app_name: str, namespace: str) -> str | None:
+def _former(own: Place | None, place: Place) -> str | None:
     """`namespace/app` of what a function runs as, where it is deployed elsewhere now."""
-    return None if place is None or place == (app_name, namespace) else f"{place[1]}/{place[0]}"
+    return None if own is None or own == place else str(own)
 
 
-def under_way(function: FunctionRecord) -> ConflictError:
-    """The refusal of a second deploy of a function while one is under way."""
-    message = f"Another deploy of {function.id} is under way: build {function.active_build_id}."
-    return ConflictError(message, details={"buildId": function.active_build_id})
+def _image_name(request: DeployRequest) -> str:
+    """What the builder names an app that has no name: the last part of its image's."""
+    return request.image_ref.rpartition("/")[2].partition(":")[0].partition("@")[0]
 
 
 def failure_status(function: FunctionRecord) -> FunctionStatus:

@@ -11,10 +11,11 @@ from gateway.errors import ConflictError, GatewayError, InvalidInputError, NotFo
 from gateway.records.builds import BuildKind, BuildRecord, DeploymentRecord, DeploySpec
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord
-from gateway.services.deployments import failure_status, under_way
+from gateway.services.deployments import failure_status
 from gateway.services.ids import new_build_id
 from gateway.services.validation import check_function_id
 from gateway.upstream.dynamo import Dynamo
+from gateway.upstream.dynamo.refusals import under_way
 
 _MICROSECONDS = re.compile(r"[0-9]{1,17}")
 """What a deployment's id ends with; more would be no time."""
@@ -58,7 +59,7 @@ class RollbackService:
     def refusal(self, function: FunctionRecord, deployment: DeploymentRecord) -> GatewayError | None:
         """Why a function can't be rolled back to one of its deployments now; None where it can."""
         if function.active_build_id is not None:
-            return under_way(function)
+            return under_way(function.id, function.active_build_id)
         if function.current_deployment_id == deployment.id:
             return ConflictError(f"The deployment {deployment.id} is what runs now.")
         namespace = function.namespace or deployment.namespace

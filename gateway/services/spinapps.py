@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from gateway.errors import KubernetesError
 from gateway.records.functions import FunctionRecord
+from gateway.records.image_deploys import Place
+from gateway.upstream.dynamo.places import PlaceTable
 from gateway.upstream.kubernetes import Kubernetes
 
 CLUSTER_SUFFIX = ".svc.cluster.local"
@@ -28,25 +30,26 @@ def address_of(function: FunctionRecord, namespaces: tuple[str, ...]) -> tuple[s
 class SpinApps:
     """Deletes the SpinApps of functions; `namespaces` are those that functions are deployed in."""
 
-    def __init__(self, kubernetes: Kubernetes, namespaces: tuple[str, ...]) -> None:
+    def __init__(self, kubernetes: Kubernetes, places: PlaceTable, namespaces: tuple[str, ...]) -> None:
         self._kubernetes = kubernetes
+        self._places = places
         self._namespaces = namespaces
 
     async def delete_of(self, function: FunctionRecord) -> None:
-        """Delete a function's SpinApp; no call where it was never deployed, and what is gone already is fine.
+        """Delete a function's SpinApps and give its places up; what is gone already is fine.
 
-        KubernetesError where it could not be deleted: it says that the function is still there.
+        No call where it was never deployed. KubernetesError where one could not be deleted: it says that the
+        function is still there.
         """
         with _named(function):
-            place = await self.find(function)
-            if place is not None:
-                app, namespace = place
-                await self._kubernetes.delete_spinapp(namespace, app)
-
-    async def delete(self, function: FunctionRecord, namespace: str, app: str) -> None:
-        """Delete what a function was deployed as elsewhere than where it runs; errors are `delete_of`'s."""
-        with _named(function):
-            await self._kubernetes.delete_spinapp(namespace, app)
+            listed = await self._places.list_of_function(function.id)
+            found = await self.find(function)
+            if found is not None:
+                listed[Place(found[1], found[0])] = True
+            for place, may_run in listed.items():
+                if may_run and await self._places.owner_of(place) in {None, function.id}:
+                    await self._kubernetes.delete_spinapp(place.namespace, place.app_name)
+                await self._places.give_up(function.id, place)
 
     async def find(self, function: FunctionRecord) -> tuple[str, str] | None:
         """The name that it was deployed as: stored by this gateway, or in the URL that its predecessor stored.

@@ -1,33 +1,34 @@
 """Starting builds of what was uploaded, or uploaded before: checked, stored, then handed to the builder.
 
-A crash after the row leaves a build that recovery ends as FAILED, and never two builds. Credentials of a registry
-go to the builder alone: they are neither stored nor logged.
+A crash after the row leaves a build that another replica takes up, and never two at the builder: handover.py says
+how. Credentials of a registry go to the builder alone: they are neither stored nor logged.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from gateway.builds.handover import default_tag
 from gateway.builds.journal import BuildJournal
+from gateway.builds.journey import new_attempt
 from gateway.builds.messages import conceal
-from gateway.builds.pipeline import default_tag
 from gateway.builds.poller import BuildPoller
-from gateway.builds.states import fail, first_step
+from gateway.builds.states import fail
 from gateway.errors import BuilderError, DynamoDBError, NotFoundError, S3Error
-from gateway.records.builds import AcceptedTask, BuildKind, BuildRecord
+from gateway.records.builds import AcceptedTask, BuildChangedError, BuildKind, BuildRecord, LeaseLostError
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord
 from gateway.services import build_inputs as inputs
-from gateway.services.ids import new_build_id
+from gateway.services.new_builds import new_build
 from gateway.services.uploads import SourceUpload, check_upload
 from gateway.services.validation import check_function_id, check_workspace_id
-from gateway.upstream.builder import Builder
+from gateway.upstream.builder import BeforeEnd, Builder
 from gateway.upstream.dynamo import Dynamo
 from gateway.upstream.s3 import SourceBucket
 
 logger = logging.getLogger(__name__)
 
-Submit = Callable[[BuildRecord], Awaitable[AcceptedTask]]
+Submit = Callable[[BuildRecord, BeforeEnd], Awaitable[AcceptedTask]]
 
 
 class BuildStartService:
@@ -65,12 +66,18 @@ class BuildStartService:
         """Build a source; answers once the builder has accepted it. What it refuses is raised, and FAILED."""
         name = inputs.check_app_name(app_name)
         filename = await self._check(workspace_id, function_id, upload)
-        build = self._new_build(
-            BuildKind.BUILD, workspace_id, name or inputs.app_of(filename), function_id=function_id
+        build = new_build(
+            BuildKind.BUILD,
+            workspace_id,
+            name or inputs.app_of(filename),
+            self._clock(),
+            function_id=function_id,
         )
 
-        async def submit(_: BuildRecord) -> AcceptedTask:
-            return await self._builder.start_build(workspace_id, filename, upload.file, app_name=name)
+        async def submit(_: BuildRecord, before_end: BeforeEnd) -> AcceptedTask:
+            return await self._builder.start_build(
+                workspace_id, filename, upload.file, app_name=name, before_end=before_end
+            )
 
         return await self._start(await self._store(build, filename, upload), submit)
 
@@ -92,16 +99,18 @@ class BuildStartService:
         registry = inputs.check_registry_url(registry_url) or self._registry_url
         user, secret = inputs.check_credentials(username, password)
         filename = await self._check(workspace_id, function_id, upload)
-        build = self._new_build(
+        build = new_build(
             BuildKind.BUILD_AND_PUSH,
             workspace_id,
             name or inputs.app_of(filename),
+            self._clock(),
             function_id=function_id,
             registry_url=registry,
             tag=tag,
+            has_credentials=bool(user or secret),
         )
 
-        async def submit(stored: BuildRecord) -> AcceptedTask:
+        async def submit(stored: BuildRecord, before_end: BeforeEnd) -> AcceptedTask:
             return await self._builder.start_build_and_push(
                 workspace_id,
                 filename,
@@ -111,6 +120,7 @@ class BuildStartService:
                 registry_url=registry,
                 username=user,
                 password=secret,
+                before_end=before_end,
             )
 
         return await self._start(await self._store(build, filename, upload), submit, secret)
@@ -134,11 +144,17 @@ class BuildStartService:
         await self._require(workspace_id, None)
         if not await self._sources.has_object(key):
             raise NotFoundError(f"There is no source {source_path}.", field="sourcePath")
-        build = self._new_build(
-            BuildKind.PUSH, workspace_id, inputs.app_of(key.rpartition("/")[2]), registry_url=registry, tag=tag
+        build = new_build(
+            BuildKind.PUSH,
+            workspace_id,
+            inputs.app_of(key.rpartition("/")[2]),
+            self._clock(),
+            registry_url=registry,
+            tag=tag,
+            has_credentials=bool(user or secret),
         )
 
-        async def submit(stored: BuildRecord) -> AcceptedTask:
+        async def submit(stored: BuildRecord, before_end: BeforeEnd) -> AcceptedTask:
             return await self._builder.start_push(
                 workspace_id,
                 source_path,
@@ -146,6 +162,7 @@ class BuildStartService:
                 tag=tag or default_tag(stored.id),
                 username=user,
                 password=secret,
+                before_end=before_end,
             )
 
         return await self._start(
@@ -160,31 +177,6 @@ class BuildStartService:
         await check_upload(upload, filename, max_bytes=self._max_upload_bytes)
         return filename
 
-    def _new_build(
-        self,
-        kind: BuildKind,
-        workspace_id: str,
-        app_name: str,
-        *,
-        function_id: str | None = None,
-        registry_url: str | None = None,
-        tag: str | None = None,
-    ) -> BuildRecord:
-        build_id, now = new_build_id(), self._clock()
-        step = first_step(kind, now)
-        return BuildRecord(
-            id=build_id,
-            workspace_id=workspace_id,
-            kind=kind,
-            status=step.status,
-            app_name=app_name,
-            created_at=now,
-            updated_at=now,
-            function_id=function_id,
-            expected_image=f"{registry_url}:{tag or default_tag(build_id)}" if registry_url else None,
-            steps=(step,),
-        )
-
     async def _require(self, workspace_id: str, function_id: str | None) -> None:
         """Refuse what is not there before anything is stored; the build's transaction checks it again."""
         if function_id is not None:
@@ -197,9 +189,19 @@ class BuildStartService:
             raise NotFoundError(f"There is no workspace {workspace_id}.", field="workspaceId")
 
     async def _start(self, build: BuildRecord, submit: Submit, secret: str = "") -> BuildRecord:
-        """Hand a stored build to the builder; `secret` is cut out of what it says."""
+        """Hand a stored build to the builder; `secret` is cut out of what it says.
+
+        One that was cancelled before the builder had all of it is answered as it is.
+        """
+        attempt = new_attempt()
+
+        async def before_end() -> None:
+            await self._journal.mark_sent(build, attempt)
+
         try:
-            accepted = await submit(build)
+            accepted = await submit(build, before_end)
+        except (BuildChangedError, LeaseLostError):
+            return _still_there(await self._journal.read_again(build), build)
         except BuilderError as error:
             refusal = conceal(error, secret)
             await self._end(build, refusal.message)
@@ -214,17 +216,16 @@ class BuildStartService:
             logger.warning("build %s: the row could not be told of task %s yet", build.id, accepted.task_id)
             self._poller.follow(build, accepted=replace(accepted, source_path=None))
             return build
-        if current is None:
-            raise NotFoundError(f"The workspace {build.workspace_id} was deleted.", field="workspaceId")
-        self._poller.follow(current)
-        return current
+        stored = _still_there(current, build)
+        self._poller.follow(stored)
+        return stored
 
     async def _end(self, build: BuildRecord, reason: str) -> None:
         """End a build that was not started; where the row can't be told, the poller ends it as soon as it can."""
         try:
             await self._journal.store(build, fail(build, reason, self._clock()))
         except DynamoDBError:
-            self._poller.follow(build)
+            self._poller.follow(build, refusal=reason)
 
     async def _store(self, build: BuildRecord, filename: str, upload: SourceUpload) -> BuildRecord:
         """S3 first, then the row: what fails in between leaves at most an object that nothing refers to."""
@@ -237,3 +238,9 @@ class BuildStartService:
             except S3Error:
                 logger.warning("the upload of build %s, which was not started, stays in S3", build.id)
             raise
+
+
+def _still_there(stored: BuildRecord | None, build: BuildRecord) -> BuildRecord:
+    if stored is None:
+        raise NotFoundError(f"The workspace {build.workspace_id} was deleted.", field="workspaceId")
+    return stored

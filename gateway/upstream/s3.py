@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MISSING_CODES = frozenset({"NoSuchKey", "404"})
+READ_BYTES = 64 * 1024
+"""Of an upload at once."""
 MAX_DELETED_KEYS = 1000
 """S3's limit for one DeleteObjects."""
 
@@ -67,6 +69,22 @@ class SourceBucket:
         with _translated("PutObject", key):
             await self._client.put_object(Bucket=self.name, Key=key, Body=file)
         return f"s3://{self.name}/{key}"
+
+    async def read_upload(self, address: str, file: IO[bytes]) -> bool:
+        """Copy what was uploaded into a file, in parts, and go to its start; False where it is not there."""
+        key = address.removeprefix(f"s3://{self.name}/")
+        try:
+            with _translated("GetObject", key):
+                answer = await self._client.get_object(Bucket=self.name, Key=key)
+                async with answer["Body"]:
+                    while part := await answer["Body"].read(READ_BYTES):
+                        file.write(part)
+        except S3Error as error:
+            if (error.details or {}).get("awsCode") in MISSING_CODES:
+                return False
+            raise
+        file.seek(0)
+        return True
 
     async def has_object(self, key: str) -> bool:
         """Whether there is such an object."""

@@ -110,7 +110,9 @@ class DeploySpinAppInput:
         default=strawberry.UNSET, description="The function it is of; without one nothing is stored."
     )
     app_name: str | None = strawberry.field(
-        default=strawberry.UNSET, description="The SpinApp's name. Default: the function's, else the image's."
+        default=strawberry.UNSET,
+        description="The SpinApp's name, which must not be another function's. Default: the function's, else the "
+        "image's.",
     )
     enable_autoscaling: bool = strawberry.field(
         default=True, description="Whether the number of pods follows the load."

@@ -33,7 +33,8 @@ class BuildMutations:
 
     @strawberry.mutation(
         description="Build a source. Answers once the builder has accepted it; what it refuses is BUILDER_ERROR "
-        "and a FAILED build."
+        "and a FAILED build. Where no answer comes, the build may have begun all the same: see the workspace's "
+        "builds."
     )
     async def start_build(
         self, info: Info, input: Annotated[StartBuildInput, strawberry.argument(description="What to build.")]
@@ -49,7 +50,8 @@ class BuildMutations:
 
     @strawberry.mutation(
         description="Build a source and push its image. Answers once the builder has accepted it; what it refuses "
-        "is BUILDER_ERROR and a FAILED build."
+        "is BUILDER_ERROR and a FAILED build. Where no answer comes, the build may have begun all the same: see "
+        "the workspace's builds."
     )
     async def start_build_and_push(
         self,
@@ -71,7 +73,8 @@ class BuildMutations:
 
     @strawberry.mutation(
         description="Deploy an image. Answers after the builder's first answer; a missing endpoint is sought in "
-        "the background. Without functionId nothing is stored and the id is namespace/app."
+        "the background. Without functionId nothing is stored and the id is namespace/app. While another deploy "
+        "of the function is under way it is CONFLICT; `details` names its buildId or imageRef."
     )
     async def deploy_spin_app(
         self,
@@ -88,7 +91,7 @@ class BuildMutations:
     @strawberry.mutation(
         description="Build, push and deploy a function's stored code as one build of kind DEPLOY, carried through "
         "by the gateway whether or not anyone watches. Answers once the build is stored. While another deploy "
-        "of the function is under way it is CONFLICT; `details.buildId` names that."
+        "of the function is under way it is CONFLICT; `details.buildId` names that, or `details.imageRef`."
     )
     async def deploy_function(
         self,
@@ -111,7 +114,8 @@ class BuildMutations:
 
     @strawberry.mutation(
         description="Push the image of a source that was built before. Answers once the builder has accepted it; "
-        "what it refuses is BUILDER_ERROR and a FAILED build."
+        "what it refuses is BUILDER_ERROR and a FAILED build. Where no answer comes, the build may have begun all "
+        "the same: see the workspace's builds."
     )
     async def start_push(
         self,

@@ -1,6 +1,6 @@
 """Following builds live."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Annotated
 
 import strawberry
@@ -10,6 +10,7 @@ from gateway.services.validation import check_build_id, check_workspace_id
 from schema.builds.inputs import given
 from schema.builds.types import BuildEvent
 from schema.context import Info
+from schema.subscriptions import NumberedEvents
 from schema.workspaces.loaders import WorkspaceByIdLoader
 
 
@@ -21,7 +22,7 @@ class BuildSubscriptions:
         description="The build as it is now, then every change, then completion, which always means that it has "
         "finished."
     )
-    async def build_progress(
+    def build_progress(
         self,
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The build's id.")],
@@ -32,15 +33,12 @@ class BuildSubscriptions:
                 "came after it. 0 gives every change from the first on."
             ),
         ] = strawberry.UNSET,
-    ) -> AsyncGenerator[BuildEvent, None]:
-        """Watch one build."""
-        seen = given(after)
+    ) -> AsyncIterable[BuildEvent]:
+        """Watch one build; those who ask for the same share its events."""
+        seen, build_id, feed = given(after), check_build_id(id), info.context.resources.feed
         if seen is not None and seen < 0:
             raise InvalidInputError("after must be a sequence number, 0 or more.", field="after")
-        with info.context.resources.feed.watch(check_build_id(id), seen) as watcher:
-            async for event in watcher:
-                info.context.clear_loaders()
-                yield BuildEvent.from_record(event)
+        return NumberedEvents(lambda seen: feed.watch(build_id, seen), BuildEvent.from_record, seen)
 
     @strawberry.subscription(
         description="The workspace's unfinished builds as they are now, then every change of every build, those "
@@ -57,5 +55,4 @@ class BuildSubscriptions:
             raise NotFoundError(f"There is no workspace {workspace_id}.", field="workspaceId")
         with info.context.resources.feed.watch_workspace(workspace_id) as watcher:
             async for event in watcher:
-                info.context.clear_loaders()
                 yield BuildEvent.from_record(event)

@@ -37,7 +37,7 @@ class CreateFunctionInput:
         default_factory=lambda: [HttpMethod.GET], description="The methods it may be invoked with; at least one."
     )
     environment_variables: list[EnvironmentVariableInput] = strawberry.field(
-        default_factory=list, description="What it finds in its environment."
+        default_factory=list, description="What it finds in its environment: up to 1,000, of 32 KB in all."
     )
     code: Base64Bytes = strawberry.field(description="The Python source, UTF-8, as Base64.")
 

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from starlette.responses import Response
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from gateway.errors import OperationTimeoutError
 from schema.errors import INTERNAL_SERVER_ERROR
@@ -17,6 +19,8 @@ _STATUSES = {INTERNAL_SERVER_ERROR: 500, OperationTimeoutError.code: 504}
 
 def is_request_error(result: ExecutionResult) -> bool:
     """Whether the operation failed as a whole: it never ran, or its stream broke; no field is to blame."""
+    if isinstance(result, PreExecutionError):
+        return True
     return result.data is None and bool(result.errors) and not any(error.path for error in result.errors or ())
 
 
@@ -30,6 +34,22 @@ def response_body(result: ExecutionResult) -> dict[str, Any]:
     if result.extensions:
         body["extensions"] = result.extensions
     return body
+
+
+class EncodedResult:
+    """A result that is encoded once, for any number of subscribers."""
+
+    __slots__ = ("body", "is_failure", "result")
+
+    def __init__(self, result: ExecutionResult) -> None:
+        self.result = result
+        self.is_failure = is_request_error(result)
+        self.body = encode_json(response_body(result))
+
+
+def json_of(result: ExecutionResult | EncodedResult) -> object:
+    """What stands for a result in JSON that is yet to be encoded."""
+    return orjson.Fragment(result.body) if isinstance(result, EncodedResult) else response_body(result)
 
 
 def result_response(accepted: Accepted, result: ExecutionResult) -> Response:

@@ -21,10 +21,18 @@ from schema.transport.encoding import encode_json
 
 
 class EventStream(SSETransport):
-    """Server-sent events."""
+    """Server-sent events; their lines end with LF, since urql reads no others."""
 
-    opening: ClassVar[str] = ": open\r\n\r\n"
+    opening: ClassVar[str] = ": open\n\n"
     """A comment, so that the client and the proxies between see that the stream is there."""
+
+    def encode_event(self, event: str, data: str | None = None) -> str:
+        """Make an event of JSON on one line."""
+        return f"event: {event}\ndata: {data or ''}\n\n"
+
+    def encode_comment(self, comment: str) -> str:
+        """Make a comment, which clients skip."""
+        return f": {comment}\n\n"
 
 
 class MultipartStream(MultipartSubscriptionTransport):
@@ -37,7 +45,7 @@ class MultipartStream(MultipartSubscriptionTransport):
         return "--\r\n"
 
 
-Format = Callable[[Any], dict[str, Any]]
+Format = Callable[[Any], object]
 
 
 class StreamResponse(Response):

@@ -5,26 +5,25 @@ Every answer of it is JSON with a code on each error, those of the HTTP layer in
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from inspect import isawaitable
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
-from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLRequestData
+from strawberry.http.websocket_origin import normalize_allowed_origins
 from strawberry.schema.exceptions import CannotGetOperationTypeError
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from gateway.errors import OperationTimeoutError
-from schema.context import Context, Resources
+from schema.context import Resources
 from schema.engine import GatewaySchema
 from schema.errors import MASKED_MESSAGE, log_unexpected, masked_extensions
-from schema.transport.encoding import decode_json, encode_json
+from schema.transport.broadcasts import Reader
+from schema.transport.handshakes import serve_socket
 from schema.transport.negotiation import Accepted, negotiate
+from schema.transport.operations import Operations, Shared
 from schema.transport.refusals import RequestError, refuse
 from schema.transport.requests import (
     BodyLimit,
@@ -33,30 +32,22 @@ from schema.transport.requests import (
     read_json,
     request_data,
 )
-from schema.transport.results import error_response, response_body, result_response
+from schema.transport.results import error_response, json_of, result_response
 from schema.transport.streams import EventStream, MultipartStream, StreamResponse
 from schema.transport.uploads import UploadRequest, read_multipart
-from schema.transport.websockets import TextWebSocket, TransportWSHandler
 
 Explorer = Callable[[Request], Awaitable[Response] | Response]
 
-MAX_OPERATIONS_PER_SOCKET = 100
-"""A page watches a handful of builds; this is for dashboards, and keeps one client from taking all memory."""
 TOO_LARGE = 413
-INIT_TIMEOUT = timedelta(seconds=10)
-"""How long a socket may stay without connection_init; clients send it at once."""
 
 
-class GraphQLView(GraphQL[Context, None]):
+class GraphQLView:
     """The endpoint.
 
     `max_body_bytes` bounds JSON bodies, `max_upload_bytes` each file; multipart bodies may have both together.
     `allowed_origins` are those of CORS, for sockets. When `draining` is set, event streams end. `explorer` answers
     browsers that navigate here.
     """
-
-    websocket_adapter_class = TextWebSocket
-    graphql_transport_ws_handler_class = TransportWSHandler
 
     def __init__(
         self,
@@ -69,16 +60,8 @@ class GraphQLView(GraphQL[Context, None]):
         draining: asyncio.Event,
         explorer: Explorer | None = None,
     ) -> None:
-        super().__init__(
-            schema,
-            graphql_ide=None,
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
-            connection_init_wait_timeout=INIT_TIMEOUT,
-            max_subscriptions_per_connection=MAX_OPERATIONS_PER_SOCKET,
-            allowed_origins=allowed_origins,
-        )
-        self.engine = schema
-        self.resources = resources
+        self.operations = Operations(schema, resources)
+        self.allowed_origins = normalize_allowed_origins(allowed_origins)
         self.max_body_bytes = max_body_bytes
         self.max_upload_bytes = max_upload_bytes
         self.draining = draining
@@ -88,9 +71,7 @@ class GraphQLView(GraphQL[Context, None]):
         """Serve a request or a socket."""
         if scope["type"] == "websocket":
             try:
-                await self.run(WebSocket(scope, receive=receive, send=send))
-            except WebSocketDisconnect:
-                return  # it left during the handshake
+                await serve_socket(self.operations, self.allowed_origins, scope, receive, send)
             except asyncio.CancelledError:
                 if not self.draining.is_set():
                     raise
@@ -110,18 +91,6 @@ class GraphQLView(GraphQL[Context, None]):
             # The drain's time was over in the middle of a stream. It is cut; cancellation has done its work.
         finally:
             await request.close()  # the files of an upload, which a stream reads until its end
-
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002  # Strawberry's signature
-        """Make a connection's context; the schema makes one of it for each operation."""
-        return Context(self.resources)
-
-    def decode_json(self, data: str | bytes) -> object:
-        """Read a socket's message."""
-        return decode_json(data)
-
-    def encode_json(self, data: object) -> str:
-        """Write a socket's message."""
-        return encode_json(data).decode()
 
     async def _answer(self, request: UploadRequest, limit: BodyLimit) -> Response | None:
         """Make the response to a request, whatever happens; None when nobody waits for it any more."""
@@ -153,7 +122,7 @@ class GraphQLView(GraphQL[Context, None]):
         if not accepted.is_served:
             raise RequestError(406, "Accept application/graphql-response+json or application/json.")
         data = await self._read(request, limit)
-        kind = self.engine.operation_type(data.query, data.operation_name)
+        kind = self.operations.kind(data)
         if request.method != "POST" and kind is OperationType.MUTATION:
             raise RequestError(405, "Mutations are not served over GET.", headers={"allow": "POST"})
         if kind is OperationType.SUBSCRIPTION and accepted.stream is None:
@@ -187,26 +156,15 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def _execute(self, data: GraphQLRequestData) -> ExecutionResult:
         try:
-            return await self.engine.execute(
-                data.query,
-                variable_values=data.variables,
-                context_value=Context(self.resources),
-                operation_name=data.operation_name,
-                operation_extensions=data.extensions,
-            )
+            return await self.operations.execute(data)
         except CannotGetOperationTypeError as error:
             raise RequestError(400, error.as_http_error_reason()) from error
 
     async def _stream(
         self, data: GraphQLRequestData, kind: OperationType | None, transport: EventStream | MultipartStream
     ) -> Response:
-        results = await self.engine.stream(
-            data.query,
-            variable_values=data.variables,
-            context_value=Context(self.resources),
-            operation_name=data.operation_name,
-            operation_extensions=data.extensions,
-        )
+        started = await self.operations.start(data)
+        results = Reader(started.seen).read(started.join) if isinstance(started, Shared) else started
         # A query or mutation under way is finished; only what would go on is cut.
         draining = self.draining if kind is OperationType.SUBSCRIPTION else None
-        return StreamResponse(results, transport, format_result=response_body, draining=draining)
+        return StreamResponse(results, transport, format_result=json_of, draining=draining)

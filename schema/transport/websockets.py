@@ -1,115 +1,245 @@
 """GraphQL over WebSocket: graphql-transport-ws and nothing else.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md has the messages and the closing codes (44xx).
-Strawberry's handler does the protocol; here is what it leaves open: malformed messages, codes on every error,
-and silence in the log when a client goes away. When the server drains, uvicorn closes the sockets with 1012.
+When the server drains, it closes the sockets with 1012 below this. A connection has the one task that ASGI gives
+it, and one more for each operation that has results of its own; to follow a broadcast takes none.
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing, suppress
+from functools import partial
+from json import JSONDecodeError
+from typing import Any, ClassVar
 
 from graphql import GraphQLError
-from starlette.websockets import WebSocketDisconnect, WebSocketState
-from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.http.exceptions import WebSocketDisconnected
-from strawberry.schema.schema import StreamResult
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
-    BaseGraphQLTransportWSHandler,
-    Operation,
-)
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
-from strawberry.types import ExecutionResult
+from starlette.types import Receive, Scope, Send
+from strawberry.http import GraphQLRequestData
 
-from schema.context import Context
-from schema.errors import BAD_REQUEST, coded, log_unexpected
-from schema.transport.encoding import encode_json
-from schema.transport.results import is_request_error
+from schema.errors import BAD_REQUEST, MASKED_MESSAGE, coded, log_unexpected, masked_extensions
+from schema.transport.broadcasts import Follower
+from schema.transport.encoding import decode_json
+from schema.transport.messages import ACK, PONG, complete_message, error_message, next_head, problem_of
+from schema.transport.operations import Operations, Shared
+from schema.transport.results import EncodedResult, is_request_error
 
+MAX_OPERATIONS = 100
+"""Of one connection. A page watches a handful of builds; this is for dashboards, and keeps one client from taking
+all memory."""
+INIT_TIMEOUT_S = 10.0
+"""How long a socket may stay without connection_init; clients send it at once."""
 MAX_REASON_BYTES = 123
 """What fits into a close frame beside its code (RFC 6455, 5.5)."""
+POST = "websocket.post"
+"""The extension of ASGI by gateway/sockets.py: its `post` writes text now, or says that the client is behind."""
 
 
-class TextWebSocket(ASGIWebSocketAdapter):
-    """A socket that sends text frames, and reports one that is gone as such."""
+class Connection:
+    """One socket that was accepted."""
 
-    async def send_json(self, message: Mapping[str, object]) -> None:
-        """Send a message; a closed socket is WebSocketDisconnected."""
-        if self.ws.application_state is not WebSocketState.CONNECTED:
-            raise WebSocketDisconnected
+    init_timeout_s: ClassVar[float] = INIT_TIMEOUT_S
+    __slots__ = (
+        "_acknowledged",
+        "_closed",
+        "_init_timer",
+        "_operations",
+        "_post",
+        "_receive",
+        "_running",
+        "_send",
+        "_tasks",
+    )
+
+    def __init__(self, operations: Operations, scope: Scope, receive: Receive, send: Send) -> None:
+        self._operations = operations
+        self._receive = receive
+        self._send = send
+        self._post = (scope.get("extensions") or {}).get(POST, {}).get("post")
+        self._running: dict[str, asyncio.Task[None] | SocketFollower] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        """What is sent to a client that is behind."""
+        self._acknowledged = self._closed = False
+        self._init_timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Serve the client until it leaves."""
+        self._init_timer = asyncio.get_running_loop().call_later(self.init_timeout_s, self._give_up)
         try:
-            await self.ws.send_text(encode_json(message).decode())
-        except WebSocketDisconnect as error:
-            raise WebSocketDisconnected from error
+            while not self._closed:
+                message = await self._receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                await self._take(message.get("text"))
+        except OSError:
+            return  # it left while something was sent
+        finally:
+            await self._end()
+
+    async def send(self, message: bytes) -> None:
+        """Send a message as soon as the client has room; OSError when it is gone, or the socket was closed."""
+        try:
+            await self._send({"type": "websocket.send", "text": message.decode()})
+        except RuntimeError as error:
+            if self._closed:  # before this, or while it waited
+                raise ConnectionAbortedError("the socket was closed") from error
+            raise
+
+    def post(self, message: bytes) -> bool:
+        """Send a message now; False, and nothing is sent, where the client is behind."""
+        return self._post is not None and not self._closed and self._post(message)
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket unless it is closed; a long reason is cut."""
-        if self.ws.application_state is not WebSocketState.CONNECTED:
+        if not self._closed:
+            self._closed = True
+            cut = reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")
+            await self._send({"type": "websocket.close", "code": code, "reason": cut})
+
+    def later(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do what has to wait for the client, unless that leaves before."""
+
+        async def until_it_left() -> None:
+            with suppress(OSError):
+                await work()
+
+        task = asyncio.create_task(until_it_left())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def end(self, id_: str, last: bytes) -> None:
+        """Forget an operation that is over, and say so."""
+        operation = self._running.pop(id_, None)
+        if isinstance(operation, SocketFollower):
+            operation.broadcast.leave(operation)
+        if not self.post(last):
+            self.later(partial(self.send, last))
+
+    async def _end(self) -> None:
+        if self._init_timer is not None:
+            self._init_timer.cancel()
+        tasks = [*self._tasks]
+        for operation in self._running.values():
+            if isinstance(operation, SocketFollower):
+                operation.broadcast.leave(operation)
+            else:
+                tasks.append(operation)
+        self._running.clear()
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task  # what it holds is released before the connection is
+
+    def _give_up(self) -> None:
+        self.later(partial(self.close, 4408, "Connection initialisation timeout"))
+
+    async def _take(self, text: str | None) -> None:
+        """Handle a message; one that is none of the protocol closes the socket with 4400."""
+        if text is None:
+            await self.close(4400, "WebSocket message type must be text")
             return
-        cut = reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")
         try:
-            await self.ws.close(code=code, reason=cut)
-        except WebSocketDisconnect as error:
-            raise WebSocketDisconnected from error
-
-
-class TransportWSHandler(BaseGraphQLTransportWSHandler[Context, None]):
-    """One connection."""
-
-    async def handle_message(self, message: Message) -> None:
-        """Check the shape of a message, then handle it; a wrong one closes the socket with 4400."""
-        problem = _problem_of(message)
+            message = decode_json(text)
+        except JSONDecodeError:
+            await self.close(4400, "WebSocket message must be valid JSON")
+            return
+        problem = problem_of(message)
         if problem is not None:
-            await self.handle_invalid_message(problem)
+            await self.close(4400, problem)
             return
-        if message["type"] == "connection_init" and message.get("payload", {}) is None:
-            message["payload"] = {}
-        await super().handle_message(message)
+        match message["type"]:
+            case "connection_init":
+                await self._acknowledge()
+            case "ping":
+                await self.send(PONG)
+            case "subscribe":
+                await self._subscribe(message["id"], message["payload"])
+            case "complete":
+                operation = self._running.pop(message["id"], None)
+                if isinstance(operation, SocketFollower):
+                    operation.broadcast.leave(operation)
+                elif operation is not None:
+                    operation.cancel()
 
-    async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Start an operation, unless the connection has as many as it may."""
-        limit = self.max_subscriptions_per_connection
-        is_new = self.connection_acknowledged and message["id"] not in self.operations
-        if is_new and limit is not None and len(self.operations) >= limit:
-            error = coded(GraphQLError(f"A connection may run {limit} operations at a time."), BAD_REQUEST)
-            await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+    async def _acknowledge(self) -> None:
+        if self._acknowledged:
+            await self.close(4429, "Too many initialisation requests")
             return
-        await super().handle_subscribe(message)
+        self._acknowledged = True
+        if self._init_timer is not None:
+            self._init_timer.cancel()
+            self._init_timer = None
+        await self.send(ACK)
 
-    async def _send_result_stream(self, operation: Operation[Context, None], result_source: StreamResult) -> None:
-        """Send the results; an operation that fails as a whole ends with `error`.
+    async def _subscribe(self, id_: str, payload: dict[str, Any]) -> None:
+        if not self._acknowledged:
+            await self.close(4401, "Unauthorized")
+        elif id_ in self._running:
+            await self.close(4409, f"Subscriber for {id_} already exists")
+        elif len(self._running) >= MAX_OPERATIONS:
+            error = GraphQLError(f"A connection may run {MAX_OPERATIONS} operations at a time.")
+            await self.send(error_message(id_, [coded(error, BAD_REQUEST)]))
+        else:
+            request = GraphQLRequestData(
+                query=payload["query"],
+                variables=payload.get("variables"),
+                operation_name=payload.get("operationName"),
+                extensions=payload.get("extensions"),
+            )
+            self._running[id_] = asyncio.create_task(self._operate(id_, request))
 
-        Strawberry would send such a failure as a result and `complete` after it, which clients take for success,
-        and close the socket, other operations and all, on a syntax error.
-        """
-        async for result in result_source:
-            if not isinstance(result, ExecutionResult):
-                raise TypeError(f"{type(result).__name__} can't be sent over graphql-transport-ws")
-            if is_request_error(result):
-                await operation.send_initial_errors(result.errors or [])
+    async def _operate(self, id_: str, request: GraphQLRequestData) -> None:
+        """Run an operation to its end, or have it follow a broadcast from here on."""
+        try:
+            started = await self._operations.start(request)
+            if isinstance(started, Shared):
+                follower = self._running[id_] = SocketFollower(self, id_, started.seen)
+                started.join(follower)
                 return
-            await operation.send_next(result)
-            # Sending does not wait: a subscription that always has a result must not hold the loop.
-            await asyncio.sleep(0)
+            async with aclosing(started) as results:
+                async for result in results:
+                    if is_request_error(result):
+                        self.end(id_, error_message(id_, result.errors or []))
+                        return
+                    await self.send(next_head(id_) + EncodedResult(result).body + b"}")
+                    # Sending does not wait: a subscription that always has a result must not hold the loop.
+                    await asyncio.sleep(0)
+            self.end(id_, complete_message(id_))
+        except OSError:
+            return  # the client is gone
+        except Exception as error:
+            error_id = log_unexpected(error, "a WebSocket operation")
+            self.end(
+                id_, error_message(id_, [GraphQLError(MASKED_MESSAGE, extensions=masked_extensions(error_id))])
+            )
 
-    async def handle_task_exception(self, error: Exception) -> None:
-        """Log what goes wrong in an operation's task; that the client is gone is nothing wrong."""
-        if not isinstance(error, WebSocketDisconnected):
-            log_unexpected(error, "a WebSocket operation")
 
+class SocketFollower(Follower):
+    """An operation of a connection that follows a broadcast."""
 
-def _problem_of(message: Any) -> str | None:
-    """Say what is wrong with the shape of a message."""
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        return "A message is an object with a type"
-    kind = message["type"]
-    if kind in ("subscribe", "complete") and not (isinstance(message.get("id"), str) and message["id"]):
-        return f"A {kind} message has an id"
-    if kind == "subscribe":
-        payload = message.get("payload")
-        if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
-            return "A subscribe message has a payload with a query"
-        for name, expected in (("operationName", str), ("variables", dict), ("extensions", dict)):
-            if not isinstance(payload.get(name), expected | None):
-                return f"The payload's {name} has the wrong type"
-    return None
+    __slots__ = ("_connection", "_head", "_id")
+
+    def __init__(self, connection: Connection, id_: str, seen: int | None) -> None:
+        super().__init__(seen)
+        self._connection = connection
+        self._id = id_
+        self._head = next_head(id_)
+
+    def take(self, result: EncodedResult) -> bool:
+        """Send it, at once where the client is not behind."""
+        if result.is_failure:
+            self._connection.end(self._id, error_message(self._id, result.result.errors or []))
+            return False
+        message = b"%b%b}" % (self._head, result.body)
+        if self._connection.post(message):
+            return True
+        self._connection.later(partial(self._send_late, message))
+        return False
+
+    def finish(self) -> None:
+        """Say that it is complete."""
+        self._connection.end(self._id, complete_message(self._id))
+
+    async def _send_late(self, message: bytes) -> None:
+        await self._connection.send(message)
+        self.broadcast.wait(self)

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -46,7 +46,7 @@ class ScriptedBuilder:
         self.tasks.append((200, {"task_id": "task-1", "status": status, "result": None, "error": None} | more))
 
     def deployed(self, endpoint: str | None = None, **more: Any) -> None:
-        """The next answer to a deploy."""
+        """The next answer to a deploy; with None as `app_name` it is the one that was asked for."""
         answer = {
             "app_name": "hello",
             "namespace": "default",
@@ -62,18 +62,26 @@ class ScriptedBuilder:
     async def answer(self, request: Request) -> Response:
         """Any call."""
         self.calls.append(f"{request.method} {request.url.path}?{request.url.query}".rstrip("?"))
+        if request.url.path.endswith("/deploy"):
+            await request.body()  # at once, so that its caller may go away
         if self.released is not None:
             await self.released.wait()
         match request.url.path.rsplit("/", 1)[-1]:
             case "build" | "build-and-push":
-                async with request.form() as form:
-                    file = form["file"]
-                    assert isinstance(file, UploadFile)
-                    self.forms.append({**form, "file": (file.filename, await file.read())})
+                try:
+                    async with request.form() as form:
+                        file = form["file"]
+                        assert isinstance(file, UploadFile)
+                        self.forms.append({**form, "file": (file.filename, await file.read())})
+                except ClientDisconnect:  # before the end of the body: nothing was accepted, and nobody listens
+                    return Response(status_code=400)
                 return _respond(self.upload)
             case "deploy" | "scaffold" | "push":
-                self.bodies.append(json.loads(await request.body()))
-                return _respond(_next(self.deploys))
+                self.bodies.append(body := json.loads(await request.body()))
+                status, answer = _next(self.deploys)
+                if isinstance(answer, dict) and "app_name" in answer:
+                    answer = answer | {"app_name": answer["app_name"] or body.get("app_name")}
+                return _respond((status, answer))
             case "tasks":
                 return _respond(self.listed)
             case "health":

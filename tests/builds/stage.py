@@ -13,16 +13,21 @@ from botocore.exceptions import BotoCoreError
 from gateway.builds.carrier import BuildCarrier
 from gateway.builds.endpoints import EndpointSearch
 from gateway.builds.feed import BuildFeed
+from gateway.builds.handover import Handover
+from gateway.builds.image_deploys import ImageDeployer
 from gateway.builds.journal import BuildJournal
-from gateway.builds.lease import CLOCK_SKEW_S, Leases
+from gateway.builds.lease import Leases
 from gateway.builds.lookout import Lookout
 from gateway.builds.pipeline import DeployPipeline
+from gateway.builds.places import Places
 from gateway.builds.poller import BuildPoller
 from gateway.records.builds import BuildRecord
+from gateway.records.clock import CLOCK_SKEW_S
 from gateway.records.functions import FunctionRecord
 from gateway.services.cancellations import CancellationService
 from gateway.services.deployments import DeploymentService
 from gateway.services.ids import new_workspace_id
+from gateway.services.places import PlaceChecks
 from gateway.services.rollbacks import RollbackService
 from gateway.services.sources import StoredSources
 from gateway.services.spinapps import SpinApps
@@ -159,8 +164,8 @@ def _assemble(
     concurrency: int = 50,
     owner: str = "replica-1",
 ) -> Stage:
-    builder, sources = Builder(client), aws.sources
-    feed = BuildFeed(dynamo.builds)
+    builder, sources, kubernetes = Builder(client), aws.sources, Kubernetes(None)
+    feed = BuildFeed(dynamo.builds, clock=clock)
     leases = Leases(dynamo.builds.leases, owner=owner, lease_s=LEASE_S, max_held_s=600, clock=clock)
     journal = BuildJournal(dynamo.builds, feed, leases)
     deleted_apps: list[tuple[str, str]] = []
@@ -168,20 +173,26 @@ def _assemble(
     async def delete_spinapp(namespace: str, name: str) -> None:
         deleted_apps.append((namespace, name))
 
+    places = Places(dynamo.places, delete_spinapp)
     pipeline = DeployPipeline(
         builder=builder,
         journal=journal,
         get_function=dynamo.functions.get,
         read_source=StoredSources(dynamo, sources).read,
-        delete_spinapp=delete_spinapp,
+        places=places,
+        holds=dynamo.holds,
         registry_url=registry_url,
         clock=clock,
+    )
+    handover = Handover(
+        builds=dynamo.builds, builder=builder, journal=journal, read_upload=sources.read_upload, clock=clock
     )
     carrier = BuildCarrier(
         builds=dynamo.builds,
         builder=builder,
         journal=journal,
         leases=leases,
+        handover=handover,
         pipeline=pipeline,
         timeout_s=600,
         clock=clock,
@@ -194,13 +205,8 @@ def _assemble(
         monotonic=lambda: clock().timestamp(),
         jitter=lambda: 0.5,
     )
-    endpoints = EndpointSearch(
-        builder=builder,
-        deployments=dynamo.deployments,
-        get_function=dynamo.functions.get,
-        delete_spinapp=delete_spinapp,
-        interval_s=0.02,
-    )
+    deployer = ImageDeployer(dynamo, builder=builder, places=places, clock=clock)
+    endpoints = EndpointSearch(deployer, dynamo.image_deploys, clock=clock, interval_s=0.02)
     return Stage(
         aws=aws,
         client=client,
@@ -212,7 +218,7 @@ def _assemble(
         leases=leases,
         journal=journal,
         poller=poller,
-        lookout=Lookout(dynamo.builds, leases, poller, feed),
+        lookout=Lookout(dynamo.builds, leases, poller, feed, clock=clock),
         endpoints=endpoints,
         workspace_id=new_workspace_id(),
         deleted_apps=deleted_apps,
@@ -232,8 +238,8 @@ def _assemble(
             journal=journal,
             poller=poller,
             endpoints=endpoints,
-            find_spinapp=SpinApps(Kubernetes(None), NAMESPACES).find,
-            delete_spinapp=delete_spinapp,
+            find_spinapp=SpinApps(kubernetes, dynamo.places, NAMESPACES).find,
+            places=PlaceChecks(dynamo, kubernetes.get_spinapp_owner),
             clock=clock,
             namespaces=NAMESPACES,
             registry_url=registry_url,

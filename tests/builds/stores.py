@@ -13,13 +13,16 @@ from gateway.upstream.dynamo.deployments import DeploymentTable
 from gateway.upstream.dynamo.execution_logs import ExecutionLogTable
 from gateway.upstream.dynamo.figures import FiguresTable
 from gateway.upstream.dynamo.functions import FunctionTable
+from gateway.upstream.dynamo.holds import HoldTable
+from gateway.upstream.dynamo.image_deploys import ImageDeployTable
+from gateway.upstream.dynamo.places import PlaceTable
 from gateway.upstream.dynamo.pointers import Pointers
-from gateway.upstream.dynamo.provision import ensure_table
 from gateway.upstream.dynamo.reader import RowReader
 from gateway.upstream.dynamo.table import Table
 from gateway.upstream.dynamo.workspaces import WorkspaceTable
 from gateway.upstream.s3 import SourceBucket
-from tests.local.builder.stage import REGION
+from tests.aws import REGION, create_platform_table
+from tests.contents import client
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.client import DynamoDBClient
@@ -45,15 +48,15 @@ async def aws_clients(aws_url: str) -> AsyncIterator[AwsClients]:
         open_dynamodb_client(REGION, aws_url) as dynamodb,
         open_s3_client(REGION, aws_url) as s3,
     ):
-        sources = SourceBucket(s3, bucket)
-        await sources.ensure(REGION)
-        yield AwsClients(dynamodb, s3, sources)
+        region = {"LocationConstraint": REGION}
+        client("s3", aws_url).create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
+        yield AwsClients(dynamodb, s3, SourceBucket(s3, bucket))
 
 
-async def fresh_dynamo(client: "DynamoDBClient", clock: "Clock") -> Dynamo:
+async def fresh_dynamo(dynamodb: "DynamoDBClient", clock: "Clock") -> Dynamo:
     """An empty table of a test's own."""
-    table = Table(client, f"table-{uuid.uuid4().hex[:12]}")
-    await ensure_table(client, table.name)
+    table = Table(dynamodb, f"table-{uuid.uuid4().hex[:12]}")
+    create_platform_table(client("dynamodb", dynamodb.meta.endpoint_url), table.name)
     pointers = Pointers(table)
     return Dynamo(
         table=table,
@@ -64,4 +67,7 @@ async def fresh_dynamo(client: "DynamoDBClient", clock: "Clock") -> Dynamo:
         execution_logs=ExecutionLogTable(table, clock, 30 * 86_400),
         builds=BuildTable(table, pointers),
         deployments=DeploymentTable(table),
+        image_deploys=ImageDeployTable(table),
+        holds=HoldTable(table),
+        places=PlaceTable(table),
     )

@@ -1,10 +1,12 @@
 """What a deploy starts with: names, refusals, and the one that may be under way."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.errors import ConflictError, InvalidInputError, NotFoundError
+from gateway.records.builds import DeployRequest
 from tests.builds.script import ScriptedBuilder
 from tests.builds.stage import Stage
 
@@ -43,6 +45,7 @@ async def test_deploy_function_when_the_input_is_wrong(stage: Stage, script: Scr
         "replicas": {"replicas": 0},
         "cpuLimit": {"cpu_limit": "lots"},
         "memoryRequest": {"memory_request": "12 apples"},
+        "cpuRequest": {"cpu_request": "501m", "cpu_limit": "0.5"},
     }
     for field, changes in wrong.items():
         with pytest.raises(InvalidInputError) as caught:
@@ -54,3 +57,56 @@ async def test_deploy_function_when_the_input_is_wrong(stage: Stage, script: Scr
         await stage.deployments.deploy_function("fn-none0000", namespace="default")
     assert (await stage.function(function.id)).latest_build_id is None
     assert script.calls == []
+
+
+@pytest.mark.parametrize(
+    ("field", "request_", "limit"),
+    [
+        ("cpuRequest", "1", "999m"),
+        ("cpuRequest", "0.501", "500m"),
+        ("cpuRequest", "2", "1.999"),
+        ("memoryRequest", "1Gi", "1G"),
+        ("memoryRequest", "129Mi", "128Mi"),
+        ("memoryRequest", "1.5Ki", "1535"),
+        ("memoryRequest", "1k", "999"),
+    ],
+)
+async def test_deploy_when_more_is_requested_than_allowed(
+    stage: Stage, script: ScriptedBuilder, field: str, request_: str, limit: str
+) -> None:
+    """VALIDATION_ERROR names the request, for functions and for images; nothing is called."""
+    function = await stage.create_function()
+    resource = field.removesuffix("Request")
+    too_much: dict[str, Any] = {f"{resource}_request": request_, f"{resource}_limit": limit}
+    image = DeployRequest(namespace="default", image_ref="r.example/f:1", function_id=function.id)
+    for call in (
+        stage.deployments.deploy_function(function.id, namespace="default", **too_much),
+        stage.deployments.deploy_spin_app(replace(image, **too_much)),
+    ):
+        with pytest.raises(InvalidInputError) as caught:
+            await call
+        assert caught.value.field == field
+        assert caught.value.message == f"{field} must be at most {resource}Limit, {limit}; it is {request_}."
+    assert script.calls == []
+
+
+async def test_deploy_function_when_more_is_requested_than_its_memory(stage: Stage) -> None:
+    """The function's memory is the limit where none is given."""
+    function = await stage.create_function()
+    with pytest.raises(InvalidInputError, match="memoryRequest must be at most memoryLimit, 256Mi; it is 257Mi"):
+        await stage.deployments.deploy_function(function.id, namespace="default", memory_request="257Mi")
+    await stage.deployments.deploy_function(function.id, namespace="default", memory_request="256Mi")
+
+
+@pytest.mark.parametrize(
+    ("resource", "request_", "limit"),
+    [("cpu", "1", "1000m"), ("cpu", "0.25", "250m"), ("memory", "1T", "1000000M"), ("memory", "1Ti", "1024Gi")],
+)
+async def test_deploy_function_when_as_much_is_requested_as_allowed(
+    stage: Stage, resource: str, request_: str, limit: str
+) -> None:
+    """It is accepted, however the two are written."""
+    function = await stage.create_function()
+    given: dict[str, Any] = {f"{resource}_request": request_, f"{resource}_limit": limit}
+    build = await stage.deployments.deploy_function(function.id, namespace="default", **given)
+    assert build.deploy is not None

@@ -35,6 +35,14 @@ async def moved(stage: Stage, build: BuildRecord, status: BuildStatus) -> BuildR
     return stored
 
 
+async def failed(stage: Stage) -> BuildRecord:
+    """A build that ended as soon as it was made, by its replica's clock."""
+    build = await stage.journal.create(a_build(workspace_id=stage.workspace_id))
+    ended = await stage.journal.store(build, enter(build, BuildStatus.FAILED, stage.clock()))
+    assert ended is not None
+    return ended
+
+
 async def seen(events: AsyncIterator[BuildEventRecord], count: int) -> list[tuple[int, str]]:
     """The next events."""
     async with asyncio.timeout(5):
@@ -120,6 +128,70 @@ async def test_look_when_a_watched_build_is_deleted(stage: Stage, other: Stage) 
         await other.lookout.look()
         with pytest.raises(NotFoundError, match="was deleted"):
             await anext(watcher)
+
+
+async def test_look_when_a_build_begins_and_ends_between_two(stage: Stage, other: Stage) -> None:
+    """Who watches its workspace sees all of it, once; who watches another, or comes later, nothing."""
+    await other.lookout.look()
+    with (
+        other.feed.watch_workspace(stage.workspace_id) as watcher,
+        other.feed.watch_workspace("ws-other000") as elsewhere,
+    ):
+        assert await is_quiet(watcher)
+        assert await is_quiet(elsewhere)
+        stage.clock.advance(seconds=1)
+        await moved(stage, await created(stage), BuildStatus.DONE)
+        with counted(stage) as calls:
+            await other.lookout.look()
+        assert calls == {"Query": 1, "BatchGetItem": 1}
+        assert await seen(watcher, 4) == [(1, "PENDING"), (2, "BUILDING"), (3, "PUSHING"), (4, "DONE")]
+        stage.clock.advance(seconds=5)
+        with counted(stage) as calls:
+            await other.lookout.look()
+        assert calls == {"Query": 1}, "what is known to have ended is not read again"
+        with other.feed.watch_workspace(stage.workspace_id) as later:
+            await other.lookout.look()
+            assert await is_quiet(later)
+        assert await is_quiet(watcher)
+        assert await is_quiet(elsewhere)
+
+
+async def test_look_when_a_build_ended_before_anybody_watched(stage: Stage, other: Stage) -> None:
+    """It is no news, though it ended a moment ago; one that did by a clock that is behind is."""
+    await failed(stage)
+    stage.clock.advance(seconds=2.5)
+    with other.feed.watch_workspace(stage.workspace_id) as watcher:
+        await other.lookout.look()
+        assert await is_quiet(watcher)
+        stage.clock.advance(seconds=-2)
+        await failed(stage)
+        stage.clock.advance(seconds=2)
+        await other.lookout.look()
+        assert await seen(watcher, 2) == [(1, "PENDING"), (2, "FAILED")]
+
+
+async def test_look_when_the_table_was_away_for_a_minute(stage: Stage, other: Stage) -> None:
+    """What ended since the last look that went well is found by the next one."""
+    with other.feed.watch_workspace(stage.workspace_id) as watcher:
+        await other.lookout.look()
+        await failed(stage)
+        stage.clock.advance(seconds=60)
+        await other.lookout.look()
+        assert await seen(watcher, 2) == [(1, "PENDING"), (2, "FAILED")]
+        stage.clock.advance(seconds=11)
+        await failed(stage)
+        await other.lookout.look()
+        assert await seen(watcher, 2) == [(1, "PENDING"), (2, "FAILED")]
+
+
+async def test_look_when_ended_builds_are_in_the_index(stage: Stage, other: Stage) -> None:
+    """Nobody takes them over, and without a watcher they are not even read."""
+    for _ in range(3):
+        await moved(stage, await created(stage), BuildStatus.DONE)
+    stage.clock.advance(seconds=60)
+    assert await stage.dynamo.builds.leases.list_active() == []
+    await other.lookout.look()
+    assert other.leases.held == frozenset()
 
 
 async def test_look_when_many_watch(stage: Stage, other: Stage) -> None:

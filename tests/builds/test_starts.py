@@ -119,6 +119,19 @@ async def test_start_build_when_the_row_cannot_be_told(stage: Stage, script: Scr
     assert len(script.forms) == 1
 
 
+async def test_start_build_when_the_row_cannot_be_told_of_a_refusal(stage: Stage, script: ScriptedBuilder) -> None:
+    """The caller knows that it failed: it ends with the same words as soon as it can, and is not sent again."""
+    script.upload = (400, {"detail": "No file provided"})
+    with stage.unwritable_builds(), pytest.raises(BuilderError):
+        await stage.starts.start_build(workspace_id=stage.workspace_id, upload=an_upload())
+    (build,) = await stage.dynamo.builds.list_unfinished()
+    await stage.rounds(1)
+    ended = await stage.build(build.id)
+    assert ended.status is BuildStatus.FAILED
+    assert ended.error == "The Builder Service answered 400: No file provided"
+    assert len(script.forms) == 1
+
+
 async def test_start_build_when_what_it_is_for_is_missing(stage: Stage, script: ScriptedBuilder) -> None:
     """NOT_FOUND names the field, and nothing is stored, in S3 neither."""
     function = await stage.create_function()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ LATER = START + timedelta(seconds=7)
 PENDING, BUILDING, PUSHING, DEPLOYING, DONE, FAILED, CANCELLED = BuildStatus
 
 
-def a_task(status: BuildStatus, **more: str) -> BuilderTask:
+def a_task(status: BuildStatus, **more: Any) -> BuilderTask:
     """A task as the builder answers it."""
     return BuilderTask(task_id="task-1", status=status, **more)
 

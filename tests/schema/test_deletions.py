@@ -246,6 +246,27 @@ async def test_delete_when_a_deploy_is_under_way(stage: Stage, clock: StoppedClo
     assert stage.cluster.apps == {}
 
 
+@pytest.mark.parametrize("mutation", [DELETE_FUNCTION, DELETE_WORKSPACE])
+async def test_delete_when_it_may_run_elsewhere_too(stage: Stage, mutation: str) -> None:
+    """The SpinApps of all its places go, but those that are another's by now, and the places are free."""
+    workspace_id = await stage.gateway.create_workspace()
+    id_ = await stage.deployed(workspace_id, "hello")
+    other = await stage.deployed(await stage.gateway.create_workspace(), "taken")
+    rows: list[dict[str, Any]] = []
+    for app, owner in (("left", id_), ("taken", other), ("never", id_)):
+        rows.append({"PK": f"APP#default#{app}", "SK": "METADATA", "function_id": owner})
+        listed = {"PK": f"FN#{id_}", "SK": f"APP#default#{app}", "namespace": "default", "app_name": app}
+        rows.append(listed | ({} if app == "never" else {"may_run": True}))
+    stage.contents.put_rows(rows)
+    stage.cluster.apps["left"] = id_
+    await stage.gateway.data(mutation, input={"id": id_ if mutation is DELETE_FUNCTION else workspace_id})
+    assert stage.cluster.apps == {"taken": other}
+    assert "DELETE never" not in stage.cluster.calls
+    left = stage.contents.rows()
+    assert [key for key in left if id_ in "".join(key)] == []
+    assert [key for key in left if key[0].startswith("APP#")] == [("APP#default#taken", "METADATA")]
+
+
 async def test_delete_twice_at_once(stage: Stage) -> None:
     """One of two deletions at once counts the function off, and functionCount is exact."""
     workspace_id = await stage.gateway.create_workspace()

@@ -18,7 +18,8 @@ from gateway.telemetry import configure_logging
 from schema.context import Resources
 from schema.engine import GatewaySchema, make_schema
 from schema.transport.view import GraphQLView
-from tests.wire.types import Mutation, Query, Subscription, Watched
+from tests.wire.seen import Watched
+from tests.wire.types import Mutation, Query, Subscription
 
 MAX_BODY_BYTES = 200_000
 MAX_UPLOAD_BYTES = 1_000_000

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp
 
 from gateway.server import listen, make_server, url_of
 from tests.wire.app import MAX_BODY_BYTES, make_app, make_test_schema
-from tests.wire.types import Watched
+from tests.wire.seen import Watched
 
 QUERY_TIMEOUT_S = 0.3
 
@@ -102,3 +103,35 @@ def post(served: Served, http: httpx.Client) -> Post:
         return answer
 
     return send
+
+
+PUBLISH = "mutation($topic:String!,$texts:[String!]!){publish(topic:$topic,texts:$texts)}"
+END = "mutation($topic:String!,$lost:Boolean!){end(topic:$topic,lost:$lost)}"
+
+Publish = Callable[..., None]
+
+
+@pytest.fixture
+def topic() -> str:
+    """A topic of the test's own."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def publish(post: Post, topic: str) -> Publish:
+    """Tell those who watch the topic."""
+
+    def tell(*texts: str) -> None:
+        assert post(PUBLISH, {"topic": topic, "texts": texts})["data"] == {"publish": True}
+
+    return tell
+
+
+@pytest.fixture
+def end(post: Post, topic: str) -> Callable[..., None]:
+    """Let the topic end."""
+
+    def tell(*, lost: bool = False) -> None:
+        assert post(END, {"topic": topic, "lost": lost})["data"] == {"end": True}
+
+    return tell

@@ -48,9 +48,14 @@ def deaf_socket(url: str) -> socket.socket:
 
 
 def send(client: socket.socket, message: object) -> None:
-    """Send a message as one text frame, masked with zeros."""
+    """Send a message as one text frame."""
+    client.sendall(frame_of(message))
+
+
+def frame_of(message: object) -> bytes:
+    """The text frame of a message, masked with zeros."""
     text = json.dumps(message).encode()
-    client.sendall(b"\x81\xff" + len(text).to_bytes(8, "big") + bytes(4) + text)
+    return b"\x81\xff" + len(text).to_bytes(8, "big") + bytes(4) + text
 
 
 def fill(client: socket.socket, bytes_each: int, count: int) -> None:

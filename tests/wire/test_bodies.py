@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from tests.wire.app import MAX_BODY_BYTES, make_app
 from tests.wire.conftest import Served, error_of
-from tests.wire.types import Watched
+from tests.wire.seen import Watched
 
 JSON = "application/json"
 

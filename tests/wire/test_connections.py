@@ -15,12 +15,13 @@ import pytest
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.protocols import MAX_HEAD_BYTES, SEND_TIMEOUT_S, BoundedHttpProtocol, QuietSocketProtocol
+from gateway.protocols import MAX_HEAD_BYTES, SEND_TIMEOUT_S, BoundedHttpProtocol
 from gateway.server import DrainingServer, listen, make_server, url_of
+from gateway.sockets import PulsedSocketProtocol
 from tests.wire.app import make_app
 from tests.wire.conftest import eventually
 from tests.wire.raw import RECEIVED_BYTES, answer_of, connected, deaf_socket, fill, send
-from tests.wire.types import Watched
+from tests.wire.seen import Watched
 
 SOON_S = 0.3
 CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -35,7 +36,7 @@ class HastyHttp(BoundedHttpProtocol):
     send_timeout_s = SOON_S
 
 
-class HastySockets(QuietSocketProtocol):
+class HastySockets(PulsedSocketProtocol):
     """The gateway's WebSockets, as impatient."""
 
     send_timeout_s = SOON_S
@@ -200,9 +201,8 @@ def test_answer_that_is_read_slowly_arrives(url: str) -> None:
 
 
 def sockets_answering_pings_soon(server: DrainingServer) -> None:
-    """Ask sooner, and wait less."""
+    """Ask sooner, and so wait less."""
     server.config.ws_ping_interval = SOON_S
-    server.config.ws_ping_timeout = SOON_S
 
 
 def sockets_reading_soon(server: DrainingServer) -> None:

@@ -160,9 +160,9 @@ async def test_silent_stream_is_kept_alive_until_the_drain() -> None:
     response = StreamResponse(results(), stream, format_result=response_body, draining=draining)
     await response({"type": "http"}, receive, send)
     assert [message.get("body") for message in sent[1:4]] == [
-        b": open\r\n\r\n",
-        b": ping\r\n\r\n",
-        b": ping\r\n\r\n",
+        b": open\n\n",
+        b": ping\n\n",
+        b": ping\n\n",
     ]
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
     assert closed.is_set()

@@ -1,6 +1,8 @@
 """graphql-transport-ws, spoken by hand over real sockets."""
 
 import logging
+import time
+from contextlib import closing
 from socket import SHUT_RDWR
 
 import pytest
@@ -9,6 +11,7 @@ from websockets.typing import Origin, Subprotocol
 
 from tests.wire.app import MAX_BODY_BYTES
 from tests.wire.conftest import Served, eventually
+from tests.wire.raw import deaf_socket, fill, send
 from tests.wire.sockets import closing_of, opened, receive, subscribe, until_done
 
 
@@ -150,6 +153,22 @@ def test_id_in_use_closes_the_socket(served: Served) -> None:
         receive(socket)
         subscribe(socket, "{hello}")
         assert closing_of(socket) == (4409, "Subscriber for 1 already exists")
+
+
+def test_socket_that_is_closed_for_a_message_ends_its_operations(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also those that wait to send to a client that is behind, and without a word in the log."""
+    with caplog.at_level(logging.ERROR), closing(deaf_socket(served.url)) as client:
+        send(client, {"type": "subscribe", "id": "1", "payload": {"query": "subscription{silent}"}})
+        fill(client, 150_000, 60)
+        send(client, "not an object")
+        eventually(lambda: served.seen.active == 1)
+        time.sleep(0.3)  # all of it has arrived by now
+        while client.recv(1 << 20):
+            pass
+        eventually(lambda: served.seen.active == 0)
+    assert caplog.records == []
 
 
 def test_operations_of_one_socket_are_limited(served: Served) -> None:

@@ -1,9 +1,7 @@
 """A small schema with something of each kind that the wire tests need."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import cast
 
 import orjson
@@ -13,35 +11,11 @@ from strawberry.file_uploads import Upload
 from strawberry.scalars import JSON
 
 from gateway.errors import ConflictError, InvalidInputError, LokiConnectionError
-from gateway.telemetry import record_call
-from schema.context import Context, Info, Loader
+from schema.context import Info
 from schema.scalars import Base64Bytes
-
-
-@dataclass
-class Watched:
-    """What the tests look at from outside: subscriptions under way, and how often rows were read."""
-
-    active: int = 0
-    reads: list[int] = field(default_factory=list)
-    contexts: list[Context] = field(default_factory=list)
-    mutated: int = 0
-
-
-def watched(info: Info) -> Watched:
-    """The counters, which stand in for the resources."""
-    return cast("Watched", info.context.resources)
-
-
-class RowLoader(Loader[int, int]):
-    """Reads rows, and notes each."""
-
-    async def load_batch(self, keys: tuple[int, ...]) -> dict[int, int | Exception]:
-        """Read all."""
-        seen = cast("Watched", self.resources)
-        seen.reads.extend(keys)
-        record_call("dynamodb", "BatchGetItem")
-        return {key: key * 10 for key in keys}
+from schema.subscriptions import NumberedEvents
+from tests.wire.notes import Noted
+from tests.wire.seen import RowLoader, counted, watched
 
 
 @strawberry.input
@@ -93,6 +67,11 @@ class Query:
         """Read through a loader."""
         watched(info).contexts.append(info.context)
         return await info.context.loader(RowLoader).load(key)
+
+    @strawberry.field
+    def tasks(self) -> int:
+        """How many tasks the server has."""
+        return len(asyncio.all_tasks())
 
     @strawberry.field
     def echo(self, value: JSON) -> JSON:
@@ -155,6 +134,21 @@ class Mutation:
         return input.name
 
     @strawberry.mutation
+    def publish(self, info: Info, topic: str, texts: list[str]) -> bool:
+        """Tell those who watch a topic."""
+        for text in texts:
+            watched(info).topics[topic].publish(text)
+        return True
+
+    @strawberry.mutation
+    def end(self, info: Info, topic: str, lost: bool = False) -> bool:
+        """Let a topic end, or be lost."""
+        found = watched(info).topics[topic]
+        found.ended, found.lost = not lost, lost
+        found.tell()
+        return True
+
+    @strawberry.mutation
     async def upload(self, file: Upload) -> int:
         """Count the bytes of a file."""
         return len(await cast("UploadFile", file).read())
@@ -179,6 +173,11 @@ class Subscription:
             await asyncio.sleep(600)
 
     @strawberry.subscription
+    def notes(self, info: Info, topic: str, after: int | None = None) -> AsyncIterable[Noted]:
+        """Watch a topic along with others."""
+        return NumberedEvents(watched(info).topics[topic].watch, Noted.from_record, after)
+
+    @strawberry.subscription
     async def fails(self, first: int = 0) -> AsyncGenerator[int, None]:
         """Fail before the first result or after some."""
         for number in range(first):
@@ -198,13 +197,3 @@ class Subscription:
         for _ in range(2):
             info.context.clear_loaders()
             yield await info.context.loader(RowLoader).load(key) or 0
-
-
-@contextlib.contextmanager
-def counted(seen: Watched) -> Iterator[None]:
-    """Count a subscription for as long as it runs."""
-    seen.active += 1
-    try:
-        yield
-    finally:
-        seen.active -= 1

@@ -11,6 +11,9 @@ from gateway.upstream.dynamo.deployments import DeploymentTable
 from gateway.upstream.dynamo.execution_logs import ExecutionLogTable
 from gateway.upstream.dynamo.figures import FiguresTable
 from gateway.upstream.dynamo.functions import FunctionTable
+from gateway.upstream.dynamo.holds import HoldTable
+from gateway.upstream.dynamo.image_deploys import ImageDeployTable
+from gateway.upstream.dynamo.places import PlaceTable
 from gateway.upstream.dynamo.pointers import Pointers
 from gateway.upstream.dynamo.reader import RowReader
 from gateway.upstream.dynamo.table import Table
@@ -32,6 +35,9 @@ class Dynamo:
     execution_logs: ExecutionLogTable
     builds: BuildTable
     deployments: DeploymentTable
+    image_deploys: ImageDeployTable
+    holds: HoldTable
+    places: PlaceTable
 
 
 @asynccontextmanager
@@ -51,4 +57,7 @@ async def open_dynamo(
             execution_logs=ExecutionLogTable(table, clock, log_retention_days * SECONDS_PER_DAY),
             builds=BuildTable(table, pointers),
             deployments=DeploymentTable(table),
+            image_deploys=ImageDeployTable(table),
+            holds=HoldTable(table),
+            places=PlaceTable(table),
         )

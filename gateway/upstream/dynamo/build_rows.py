@@ -65,6 +65,8 @@ def to_item(build: BuildRecord) -> dict[str, Any]:
             "kind": build.kind.value,
             "function_id": build.function_id,
             "expected_image": build.expected_image,
+            "tag": build.tag,
+            "has_credentials": build.has_credentials or None,
             "deploy": deploy_to_map(build.deploy),
         }
     ) | to_changes(build)
@@ -121,6 +123,9 @@ def to_build(item: Item) -> BuildRecord:
         steps=steps,
         deploy=to_deploy(item.get("deploy")),
         deployment_id=rows.optional_text(item, "deployment_id"),
+        sent_by=rows.optional_text(item, "sent_by"),
+        tag=rows.optional_text(item, "tag"),
+        has_credentials=item.get("has_credentials") is True,
     )
 
 

@@ -18,16 +18,12 @@ from gateway.records.builds import (
     Lease,
     LeaseLostError,
 )
+from gateway.records.image_deploys import Place
 from gateway.records.pages import Page
-from gateway.upstream.dynamo import function_deploys, rows
+from gateway.upstream.dynamo import function_deploys, handovers, rows
 from gateway.upstream.dynamo.attributes import Item
-from gateway.upstream.dynamo.build_rows import (
-    build_list,
-    to_build,
-    to_changes,
-    to_item,
-    to_task,
-)
+from gateway.upstream.dynamo.build_lists import read_builds
+from gateway.upstream.dynamo.build_rows import to_build, to_changes, to_item, to_task
 from gateway.upstream.dynamo.deployments import to_deployment_item
 from gateway.upstream.dynamo.errors import ConditionFailedError
 from gateway.upstream.dynamo.expressions import (
@@ -40,20 +36,21 @@ from gateway.upstream.dynamo.expressions import (
     equals,
     not_exists,
 )
+from gateway.upstream.dynamo.handovers import HandoverTable
 from gateway.upstream.dynamo.keys import (
     build_key,
     build_pointer_key,
     function_build_key,
-    function_key,
     workspace_key,
 )
 from gateway.upstream.dynamo.leases import LeaseTable, ending, new_pointer, renewal
 from gateway.upstream.dynamo.paging import RowRange, read_page
 from gateway.upstream.dynamo.pointers import Pointers
+from gateway.upstream.dynamo.refusals import DeployRefusals
 from gateway.upstream.dynamo.table import Table
 from gateway.upstream.dynamo.workspaces import live_workspace
 
-_WORKSPACE, _FUNCTION = 2, 4
+_WORKSPACE, _FUNCTION, _IMAGE, _PLACE = 2, 4, 5, 6
 """Places of the conditions on others in the transaction that creates a build."""
 _POINTER = 1
 """Place of the condition on the lease in the transactions that change a build, after the one on its row."""
@@ -71,6 +68,7 @@ class BuildTable:
         self._table = table
         self._pointers = pointers
         self.leases = LeaseTable(table, pointers)
+        self.handovers = HandoverTable(table)
 
     def remember(self, build_id: str, workspace_id: str) -> None:
         """Spare the read of a pointer whose content is known from elsewhere."""
@@ -93,12 +91,7 @@ class BuildTable:
 
     async def list_of_workspace(self, workspace_id: str, *, first: int, after: str | None) -> Page[BuildRecord]:
         """A page of a workspace's builds, newest first; the builder's own row of one of ours is left out."""
-        partition = RowRange(partition=build_list(workspace_id), low=" ", high="~", index=True, forward=False)
-        page = await read_page(self._table, partition, first=first, after=after, convert=to_build)
-        tasks = {build.builder_task_id for build in page.items}
-        kept = [pair for pair in zip(page.items, page.positions, strict=True) if pair[0].id not in tasks]
-        items, positions = tuple(pair[0] for pair in kept), tuple(pair[1] for pair in kept)
-        return replace(page, items=items, positions=positions, reached=page.end)
+        return await read_builds(self._table, self.handovers, workspace_id, first=first, after=after)
 
     async def list_of_function(self, function_id: str, *, first: int, after: str | None) -> Page[BuildRecord]:
         """A page of a function's builds, newest first."""
@@ -132,8 +125,8 @@ class BuildTable:
     async def create(self, build: BuildRecord, *, lease_until: datetime) -> None:
         """Write a new build with all that refers to it.
 
-        NotFoundError where its workspace or function is gone, ConflictError (details: buildId) where another
-        deploy of the function is under way.
+        NotFoundError where its workspace or function is gone, ConflictError (details: buildId, or imageRef) where
+        another deploy of the function is under way, PlaceTakenError where its SpinApp would be another's.
         """
         writes: list[Write] = [
             Put(item=to_item(build), condition=not_exists()),
@@ -145,6 +138,8 @@ class BuildTable:
             names = {"build_id": build.id, "workspace_id": build.workspace_id}
             writes.append(Put(item=entry | names, condition=not_exists()))
             writes.append(function_deploys.start_build(build, build.function_id))
+            if build.deploy is not None:
+                writes += function_deploys.start_deploy(build, build.deploy, build.function_id)
         try:
             await self._table.transact(writes)
         except ConditionFailedError as error:
@@ -154,31 +149,33 @@ class BuildTable:
     async def _refusal(self, build: BuildRecord, error: ConditionFailedError) -> Exception:
         if _WORKSPACE in error.failed:
             return NotFoundError(f"There is no workspace {build.workspace_id}.", field="workspaceId")
+        refusals = DeployRefusals(self._table)
         if _FUNCTION in error.failed and build.function_id is not None:
-            key = function_key(build.workspace_id, build.function_id)
-            function = await self._table.get(key, attributes=("PK", "active_build_id"))
-            if function is None:
-                return NotFoundError(f"There is no function {build.function_id}.", field="functionId")
-            active = function.get("active_build_id")
-            return ConflictError(
-                f"Another deploy of {build.function_id} is under way: build {active}.",
-                details={"buildId": active},
-            )
+            return await refusals.of_function(build.workspace_id, build.function_id)
+        if _IMAGE in error.failed and build.function_id is not None:
+            image = await refusals.of_hold(build.function_id)
+            return image or ConflictError(f"An image was deployed to {build.function_id}.", retryable=True)
+        if _PLACE in error.failed and build.deploy is not None:
+            return await refusals.of_place(Place(build.deploy.namespace, build.deploy.app_name))
         return ConflictError(f"A build {build.id} exists already.", retryable=True)
 
     async def accept(
         self, build: BuildRecord, task_id: str, source_path: str | None, *, lease: Lease | None = None
     ) -> BuildRecord:
-        """Note the builder's task; no status is entered, so that the sequence stays. Errors are `advance`'s."""
-        changes = {"builder_task_id": task_id}
-        if source_path is not None:
-            changes["source_code_path"] = source_path
+        """Note the builder's task; no status is entered, so that the sequence stays. Errors are `advance`'s.
+
+        The task is noted all the same where the build was ended meanwhile: the builder has it.
+        """
         unchanged = all_of(equals("sequence", build.sequence), not_exists("builder_task_id"))
-        key = build_key(build.workspace_id, build.id)
-        writes: list[Write] = [Update(key=key, set=changes, condition=unchanged)]
+        writes: list[Write] = [handovers.accepted(build, task_id, source_path, condition=unchanged)]
         if lease is not None:
             writes.append(renewal(build.id, lease))
-        await self._change(writes, len(writes), lease)
+        writes.append(handovers.claim(build, task_id))
+        try:
+            await self._change(writes, len(writes), lease)
+        except (BuildChangedError, LeaseLostError):
+            await self.handovers.note_late(build, task_id, source_path)
+            raise
         return replace(build, builder_task_id=task_id, source_path=source_path or build.source_path)
 
     async def advance(
@@ -201,15 +198,15 @@ class BuildTable:
             Update(key=key, set=to_changes(following), condition=equals("sequence", build.sequence))
         ]
         if following.status.is_final:
-            writes.append(ending(build.id, lease))
+            writes.append(ending(following, lease))
         elif lease is not None:
             writes.append(renewal(build.id, lease))
         own = len(writes)
         if deployment is not None and build.function_id is not None:
             writes.append(Put(item=to_deployment_item(deployment), condition=not_exists()))
             writes.append(function_deploys.finish_deploy(following, deployment, build.function_id))
-        elif (part := function_deploys.follow_build(following)) is not None:
-            writes.append(part)
+        else:
+            writes += function_deploys.follow_build(following)
         try:
             await self._change(writes, own, lease)
         except FunctionGoneError:
@@ -224,8 +221,10 @@ class BuildTable:
     async def delete_of_workspace(self, workspace_id: str) -> None:
         """Remove all builds of a workspace, the builder's rows too; pointers first, so that it can be repeated."""
         mine = all_of(equals("PK", f"WS#{workspace_id}"), begins_with("SK", "BUILD#"))
-        stored = self._table.query_all(mine, attributes=("SK",), consistent=True)
-        ids = [item["SK"].partition("#")[2] async for item in stored]
+        ids: dict[str, None] = {}
+        async for item in self._table.query_all(mine, attributes=("SK", "builder_task_id"), consistent=True):
+            ids |= dict.fromkeys([item["SK"].partition("#")[2], item.get("builder_task_id") or ""])
+        ids.pop("", None)
         await self._table.delete_many(build_pointer_key(build_id) for build_id in ids)
         for build_id in ids:
             self._pointers.forget(build_id)

@@ -6,14 +6,13 @@ A deployment's id is its function's with the microsecond it was deployed in, so 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.errors import ConflictError, NotFoundError
 from gateway.records.builds import DeploymentRecord
 from gateway.records.pages import Page
 from gateway.upstream.dynamo import function_deploys, rows
 from gateway.upstream.dynamo.attributes import Item
 from gateway.upstream.dynamo.build_rows import deploy_to_map, to_deploy
 from gateway.upstream.dynamo.errors import ConditionFailedError
-from gateway.upstream.dynamo.expressions import Put, Update, exists, not_exists
+from gateway.upstream.dynamo.expressions import Update, exists
 from gateway.upstream.dynamo.keys import Key, deployment_key, function_key, stamp
 from gateway.upstream.dynamo.paging import RowRange, read_page
 from gateway.upstream.dynamo.table import Table
@@ -95,24 +94,6 @@ class DeploymentTable:
         prefix = f"DEPLOY#{function_id}#"
         partition = RowRange(partition=f"WS#{workspace_id}", low=prefix, high=prefix + "~", forward=False)
         return await read_page(self._table, partition, first=first, after=after, convert=to_deployment)
-
-    async def create(self, deployment: DeploymentRecord, workspace_id: str, function_id: str) -> None:
-        """Write what was deployed without a build, and make it what its function runs.
-
-        NotFoundError where the function is gone, ConflictError while a build deploys it.
-        """
-        key = function_key(workspace_id, function_id)
-        try:
-            await self._table.transact(
-                [
-                    Put(item=to_deployment_item(deployment), condition=not_exists()),
-                    function_deploys.deploy_directly(key, deployment),
-                ]
-            )
-        except ConditionFailedError as error:
-            if await self._table.get(key, attributes=("PK",)) is None:
-                raise NotFoundError(f"There is no function {function_id}.", field="functionId") from error
-            raise ConflictError(f"A build deploys {function_id} at this moment.", retryable=True) from error
 
     async def set_endpoint(self, deployment: DeploymentRecord, workspace_id: str, function_id: str) -> None:
         """Note an endpoint that came after the deployment was stored; a deployment or function gone is left so."""

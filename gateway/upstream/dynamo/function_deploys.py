@@ -7,8 +7,19 @@ from typing import Any
 
 from gateway.records.builds import BuildRecord, BuildStatus, DeploymentRecord, DeploySpec
 from gateway.records.functions import FunctionStatus
-from gateway.upstream.dynamo.expressions import Condition, Update, all_of, equals, exists, not_exists
-from gateway.upstream.dynamo.keys import Key, function_key, stamp
+from gateway.records.image_deploys import Place
+from gateway.upstream.dynamo import holds, places
+from gateway.upstream.dynamo.expressions import (
+    Condition,
+    Delete,
+    Update,
+    Write,
+    all_of,
+    equals,
+    exists,
+    not_exists,
+)
+from gateway.upstream.dynamo.keys import Key, function_key, image_deploy_key, stamp
 
 
 def is_free() -> Condition:
@@ -31,23 +42,44 @@ def start_build(build: BuildRecord, function_id: str) -> Update:
     )
 
 
-def follow_build(build: BuildRecord) -> Update | None:
+def start_deploy(build: BuildRecord, deploy: DeploySpec, function_id: str) -> list[Write]:
+    """What a build that deploys needs besides the function: no image on its way there, and the place.
+
+    The first two are conditions on others. A search for an earlier image's endpoint ends: asking is deploying.
+    """
+    place = Place(deploy.namespace, deploy.app_name)
+    writes: list[Write] = [
+        holds.bars_nothing(function_id, build.created_at),
+        places.claim(function_id, place),
+        places.listing(function_id, place, may_run=build.status is BuildStatus.DEPLOYING),
+        Delete(key=image_deploy_key(function_id)),
+    ]
+    if deploy.former is not None:
+        writes.append(places.listing(function_id, Place.parse(deploy.former)))
+    return writes
+
+
+def follow_build(build: BuildRecord) -> list[Write]:
     """What the function becomes when its deploy enters `build.status`; DONE is `finish_deploy`'s."""
     if build.deploy is None or build.function_id is None:
-        return None
+        return []
     key = function_key(build.workspace_id, build.function_id)
     held = equals("active_build_id", build.id)
     match build.status:
         case BuildStatus.DEPLOYING:
             # Before /deploy is called: from then on the SpinApp may be there, and a delete has to find it.
             # One that moves keeps its former place until it is reached at the new one.
-            place = {} if build.deploy.former else _place(build.deploy)
-            return Update(key=key, set={"status": FunctionStatus.DEPLOYING.value, **place}, condition=held)
+            own = {} if build.deploy.former else _place(build.deploy)
+            place = Place(build.deploy.namespace, build.deploy.app_name)
+            return [
+                Update(key=key, set={"status": FunctionStatus.DEPLOYING.value, **own}, condition=held),
+                places.listing(build.function_id, place),
+            ]
         case BuildStatus.FAILED | BuildStatus.CANCELLED:
             changes = {"status": build.deploy.failure_status.value}
-            return Update(key=key, set=changes, remove=("active_build_id",), condition=held)
+            return [Update(key=key, set=changes, remove=("active_build_id",), condition=held)]
         case _:
-            return None
+            return []
 
 
 def finish_deploy(build: BuildRecord, deployment: DeploymentRecord, function_id: str) -> Update:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from gateway.records.clock import KST
+from gateway.records.image_deploys import Place
 
 INDEX = "GSI1"
 INDEX_PK = "GSI1PK"
@@ -11,6 +12,7 @@ INDEX_SK = "GSI1SK"
 
 ALL_WORKSPACES = "WORKSPACES"
 ACTIVE_BUILDS = "BUILDS#ACTIVE"
+ACTIVE_IMAGE_DEPLOYS = "IMAGES#ACTIVE"
 
 
 class Key(NamedTuple):
@@ -76,6 +78,26 @@ def function_build_key(function_id: str, created_at: datetime, build_id: str) ->
 def deployment_key(workspace_id: str, function_id: str, deployed_at: datetime) -> Key:
     """A deployment of a function."""
     return Key(f"WS#{workspace_id}", f"DEPLOY#{function_id}#{stamp(deployed_at)}")
+
+
+def image_deploy_key(function_id: str) -> Key:
+    """The unfinished deploy of an image to a function; there is one at most."""
+    return Key(f"FN#{function_id}", "IMAGE")
+
+
+def hold_key(function_id: str) -> Key:
+    """Who may ask the builder to deploy a function."""
+    return Key(f"FN#{function_id}", "HOLD")
+
+
+def place_key(place: Place) -> Key:
+    """Which function a SpinApp is of."""
+    return Key(f"APP#{place.namespace}#{place.app_name}", "METADATA")
+
+
+def function_place_key(function_id: str, place: Place) -> Key:
+    """A place in the list of where a function's SpinApps may be."""
+    return Key(f"FN#{function_id}", f"APP#{place.namespace}#{place.app_name}")
 
 
 def stamp(time: datetime) -> str:

@@ -1,7 +1,8 @@
 """Who carries a build: owner and lease on its pointer row, taken and kept by conditional writes.
 
-A pointer is in the index of unfinished builds until its build ends. What is a passed lease, and what follows from
-one, is gateway/builds/lease.py's.
+A pointer is in the index of unfinished builds until its build ends. Then it stays in the same partition, before
+them and in the order in which builds ended: one Query finds what is not finished and what ended in the last
+seconds. What is a passed lease, and what follows from one, is gateway/builds/lease.py's.
 """
 
 from datetime import datetime
@@ -12,12 +13,25 @@ from gateway.upstream.dynamo import rows
 from gateway.upstream.dynamo.attributes import Item
 from gateway.upstream.dynamo.build_rows import build_position
 from gateway.upstream.dynamo.errors import ConditionFailedError
-from gateway.upstream.dynamo.expressions import Update, all_of, any_of, compares, equals, exists, not_exists
+from gateway.upstream.dynamo.expressions import (
+    Condition,
+    Update,
+    all_of,
+    any_of,
+    compares,
+    equals,
+    exists,
+    not_exists,
+)
 from gateway.upstream.dynamo.keys import ACTIVE_BUILDS, INDEX, INDEX_PK, INDEX_SK, build_pointer_key, stamp
 from gateway.upstream.dynamo.pointers import Pointers
 from gateway.upstream.dynamo.table import Table
 
 _LEASE = ("owner", "lease")
+_ENDED = "#ENDED#"
+"""Before the time at which a build ended; it sorts before every time at which one was made."""
+_UNFINISHED = "0"
+"""Sorts after what has ended, and before every time."""
 
 
 def new_pointer(build: BuildRecord, lease_until: datetime) -> dict[str, Any]:
@@ -40,10 +54,16 @@ def renewal(build_id: str, lease: Lease) -> Update:
     return Update(key=build_pointer_key(build_id), set=changes, condition=equals("owner", lease.owner))
 
 
-def ending(build_id: str, lease: Lease | None) -> Update:
-    """The build is finished: it leaves the index. With a lease only its owner may end it, without one anybody."""
+def ending(build: BuildRecord, lease: Lease | None) -> Update:
+    """The build is finished, and nobody's. With a lease only its owner may end it, without one anybody."""
     condition = exists() if lease is None else equals("owner", lease.owner)
-    return Update(key=build_pointer_key(build_id), remove=(INDEX_PK, INDEX_SK, *_LEASE), condition=condition)
+    ended_at = build.finished_at or build.updated_at
+    place = {INDEX_PK: ACTIVE_BUILDS, INDEX_SK: f"{_ENDED}{stamp(ended_at)}#{build.id}"}
+    return Update(key=build_pointer_key(build.id), set=place, remove=_LEASE, condition=condition)
+
+
+def _is_unfinished() -> Condition:
+    return all_of(exists(INDEX_PK), compares(INDEX_SK, ">=", _UNFINISHED))
 
 
 class LeaseTable:
@@ -53,20 +73,25 @@ class LeaseTable:
         self._table = table
         self._pointers = pointers
 
-    async def list_active(self) -> list[ActiveBuild]:
-        """All builds that are not finished, oldest first; the index may lag by a second."""
-        wanted = ("PK", "workspace_id", *_LEASE)
-        pointers = self._table.query_all(equals(INDEX_PK, ACTIVE_BUILDS), index=INDEX, attributes=wanted)
-        found = [active async for item in pointers if (active := rows.read_row(item, _to_active)) is not None]
-        for active in found:
-            self._pointers.remember(active.id, active.workspace_id)
+    async def list_active(self, *, ended_since: datetime | None = None) -> list[ActiveBuild]:
+        """All builds that are not finished, oldest first; the index may lag by a second.
+
+        Before them those that have ended since a time, where one is given.
+        """
+        wanted = ("PK", INDEX_SK, "workspace_id", *_LEASE)
+        low = _UNFINISHED if ended_since is None else f"{_ENDED}{stamp(ended_since)}"
+        active = all_of(equals(INDEX_PK, ACTIVE_BUILDS), compares(INDEX_SK, ">=", low))
+        pointers = self._table.query_all(active, index=INDEX, attributes=wanted)
+        found = [build async for item in pointers if (build := rows.read_row(item, _to_active)) is not None]
+        for build in found:
+            self._pointers.remember(build.id, build.workspace_id)
         return found
 
     async def take(self, build_id: str, lease: Lease, *, passed_before: datetime) -> bool:
         """Take an unfinished build that nobody has, or whose lease ended before that; False where it is not so."""
         free = any_of(not_exists("owner"), not_exists("lease"), compares("lease", "<", stamp(passed_before)))
         changes = {"owner": lease.owner, "lease": stamp(lease.until)}
-        condition = all_of(exists(INDEX_PK), free)
+        condition = all_of(_is_unfinished(), free)
         return await self._write(Update(key=build_pointer_key(build_id), set=changes, condition=condition))
 
     async def renew(self, build_id: str, lease: Lease) -> bool:
@@ -81,7 +106,8 @@ class LeaseTable:
 
     async def retire(self, build_id: str) -> None:
         """Take a pointer whose build is gone or finished out of the index."""
-        await self._write(ending(build_id, None))
+        key = build_pointer_key(build_id)
+        await self._write(Update(key=key, remove=(INDEX_PK, INDEX_SK, *_LEASE), condition=exists()))
 
     async def _write(self, update: Update) -> bool:
         try:
@@ -94,4 +120,9 @@ class LeaseTable:
 def _to_active(item: Item) -> ActiveBuild:
     owner, until = rows.optional_text(item, "owner"), rows.optional_time(item, "lease")
     lease = Lease(owner=owner, until=until) if owner is not None and until is not None else None
-    return ActiveBuild(id=item["PK"].partition("#")[2], workspace_id=item["workspace_id"], lease=lease)
+    return ActiveBuild(
+        id=item["PK"].partition("#")[2],
+        workspace_id=item["workspace_id"],
+        lease=lease,
+        has_ended=item[INDEX_SK].startswith(_ENDED),
+    )

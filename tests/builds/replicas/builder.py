@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
@@ -44,11 +45,13 @@ class PacedBuilder:
     fault: Fault | None = None
     uploads: list[str] = field(default_factory=list)
     deploys: list[str] = field(default_factory=list)
-    """The apps of the calls so far."""
+    """The apps of the calls so far; an upload counts once it is there to its end."""
     polls: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """When each task was asked for."""
     apps: dict[str, str] = field(default_factory=dict)
     """The app of each task."""
+    made: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Workspace and time of each task, as its list has them."""
     stop: Callable[[], Awaitable[object]] = field(init=False)
     """Be gone: connections are refused until `start`."""
     start: Callable[[], Awaitable[object]] = field(init=False)
@@ -68,10 +71,11 @@ class PacedBuilder:
         match request.url.path.rsplit("/", 1)[-1]:
             case "build" | "build-and-push":
                 async with request.form() as form:
-                    app = str(form["app_name"])
+                    app, workspace_id = str(form["app_name"]), str(form["workspace_id"])
                 self.uploads.append(app)
                 await self._released("upload", app)
                 self.apps[task := str(uuid.uuid4())] = app
+                self.made[task] = (workspace_id, datetime.now(UTC).replace(tzinfo=None).isoformat())
                 return JSONResponse({"task_id": task, "status": "pending", "source_s3_path": "s3://b/s"}, 202)
             case "deploy":
                 body = json.loads(await request.body())
@@ -79,12 +83,20 @@ class PacedBuilder:
                 await self._released("deploy", body["app_name"])
                 return JSONResponse(_deployed(body))
             case "tasks":
-                return JSONResponse({"tasks": []})
+                return JSONResponse({"tasks": self._listed(request.url.path.split("/")[-2])})
             case "health":
                 return JSONResponse({"status": "healthy"})
             case task:
                 self.polls[task].append(time.monotonic())
                 return JSONResponse({"task_id": task, "error": None} | ANSWERS[self._phase(self.apps[task])])
+
+    def _listed(self, workspace_id: str) -> list[dict[str, Any]]:
+        return [
+            {"task_id": task, "app_name": self.apps[task], "created_at": made_at}
+            | ANSWERS[self._phase(self.apps[task])]
+            for task, (workspace, made_at) in self.made.items()
+            if workspace == workspace_id
+        ]
 
     def _phase(self, app: str) -> str:
         return next((phase for name, phase in self.phases.items() if app.startswith(name)), self.default)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -87,6 +88,64 @@ async def test_build_when_the_builder_misbehaves(shared: Platform, builder: Pace
         assert (done["sequence"], len(done["function"]["deployments"]["nodes"])) == (5, 1), name
     assert len(builder.deploys) == len(names)
     assert broken["slow"] > 1
+
+
+async def test_deploy_when_the_builder_misbehaves(shared: Platform, builder: PacedBuilder) -> None:
+    """What deploys is asked for again where the builder may not have done it; what it refused is over."""
+    replica = await shared.replica("replica")
+    workspace_id = await replica.create_workspace()
+    broken: Counter[str] = Counter()
+
+    async def fault(request: Request) -> Response | None:
+        if not request.url.path.endswith("/deploy"):
+            return None
+        app = json.loads(await request.body())["app_name"]
+        name = next(name for name in FAULTS if app.startswith(name))
+        broken[name] += 1
+        return FAULTS[name]() if broken[name] <= 2 else None
+
+    builder.fault = fault
+    builds = {name: await replica.deploy(workspace_id, name) for name in FAULTS}
+    ended = {name: await replica.until(build_id, "DONE", "FAILED") for name, build_id in builds.items()}
+    assert {name: build["status"] for name, build in ended.items()} == dict.fromkeys(FAULTS, "DONE") | {
+        "crash": "FAILED"
+    }
+    assert ended["crash"]["error"] == "The Builder Service answered 500: Internal Server Error"
+    assert {
+        name: len(build["function"]["deployments"]["nodes"]) for name, build in ended.items()
+    } == dict.fromkeys(FAULTS, 1) | {"crash": 0}
+    assert broken == dict.fromkeys(FAULTS, 3) | {"crash": 1}
+    assert len(builder.uploads) == len(FAULTS)
+
+
+@pytest.mark.ci
+async def test_build_when_the_builder_is_slow_and_away_for_a_minute(
+    shared: Platform, builder: PacedBuilder
+) -> None:
+    """At full length: 30 s for the upload's answer, a minute without a builder, 30 s for the deploy's answer.
+
+    The replica that carries the build keeps its lease of 5 s all the while: the other one does nothing.
+    """
+    owner, other = await shared.replicas("owner", "other", told={"BUILD_POLL_INTERVAL_S": "5"})
+    builder.default = "building"
+    upload, deploy = builder.hold("upload", "hello"), builder.hold("deploy", "hello")
+    build_id = await owner.deploy(await owner.create_workspace(), "hello")
+    first = await shared.owner_of(build_id)
+    await asyncio.sleep(SLOW_S)
+    upload.set()
+    await other.until(build_id, "BUILDING")
+    await builder.stop()
+    await asyncio.sleep(60)
+    assert (await other.build(build_id))["status"] == "BUILDING"
+    builder.default = "done"
+    await builder.start()
+    await other.until(build_id, "DEPLOYING", seconds=40)
+    await asyncio.sleep(SLOW_S)
+    assert await shared.owner_of(build_id) == first
+    deploy.set()
+    done = await other.until(build_id, "DONE")
+    assert (done["sequence"], len(done["function"]["deployments"]["nodes"])) == (5, 1)
+    assert (len(builder.uploads), len(builder.deploys)) == (1, 1)
 
 
 @dataclass

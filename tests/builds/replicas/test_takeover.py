@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from gateway.builds.lookout import JITTER, LOOK_INTERVAL_S
+from gateway.records.clock import CLOCK_SKEW_S
 from tests.builds.replicas.builder import PacedBuilder, paced_builder
 from tests.builds.replicas.platform import LEASE_S, Platform, Replica, platform
 from tests.builds.replicas.watching import watch
@@ -13,6 +15,8 @@ from tests.builds.samples import eventually
 
 RECOVERED_S = LEASE_S + 5
 """From a replica's death to the end of its builds, when the builder is done with them."""
+PATIENCE_S = 20
+"""For a machine that is busy with other things; the table is a stand-in in one thread."""
 
 
 async def until_deploying(replica: Replica, builder: PacedBuilder, build_id: str, app: str) -> None:
@@ -29,9 +33,9 @@ async def kill_in_every_state(shared: Platform, builder: PacedBuilder) -> None:
     """Two others race for the builds of a replica that is killed: each is finished in time, and deployed once."""
     owner, other, third = await shared.replicas("owner", "other", "third")
     workspace_id = await owner.create_workspace()
-    names = ("unsent", "pending", "building", "pushing", "deploying")
+    names = ("unheard", "pending", "building", "pushing", "deploying")
     builder.phases.update(pending="pending", building="building", pushing="pushing")
-    upload, deploy = builder.hold("upload", "unsent"), builder.hold("deploy", "deploying")
+    upload, deploy = builder.hold("upload", "unheard"), builder.hold("deploy", "deploying")
     ids = dict(
         zip(names, await asyncio.gather(*(owner.deploy(workspace_id, name) for name in names)), strict=True)
     )
@@ -43,31 +47,26 @@ async def kill_in_every_state(shared: Platform, builder: PacedBuilder) -> None:
         until_deploying(owner, builder, ids["deploying"], "deploying"),
     )
     assert builder.polls_of("pending") > 0
-    assert sum(app.startswith("unsent") for app in builder.uploads) == 1
+    assert sum(app.startswith("unheard") for app in builder.uploads) == 1
     owner.kill()
     killed = time.monotonic()
     builder.phases.clear()
     upload.set()
     deploy.set()
-    async with asyncio.timeout(RECOVERED_S):
+    async with asyncio.timeout(RECOVERED_S + PATIENCE_S):
         await following
     assert time.monotonic() - killed > LEASE_S / 2, "a lease that goes on must not be taken"
     phases = ["PENDING", "BUILDING", "PUSHING", "DEPLOYING", "DONE"]
-    assert {name: watcher.statuses for name, watcher in watchers.items()} == dict.fromkeys(names, phases) | {
-        "unsent": ["PENDING", "FAILED"]
-    }
+    assert {name: watcher.statuses for name, watcher in watchers.items()} == dict.fromkeys(names, phases)
     assert all(watcher.completed for watcher in watchers.values())
-    assert watchers["unsent"].events[-1]["build"]["error"] == "was never accepted by the builder"
     builds = {name: await third.build(build_id) for name, build_id in ids.items()}
     assert {
         name: len(build["function"]["deployments"]["nodes"]) for name, build in builds.items()
-    } == dict.fromkeys(names, 1) | {"unsent": 0}
-    assert {name: build["function"]["status"] for name, build in builds.items()} == dict.fromkeys(
-        names, "ACTIVE"
-    ) | {"unsent": "FAILED"}
+    } == dict.fromkeys(names, 1)
+    assert {build["function"]["status"] for build in builds.values()} == {"ACTIVE"}
     assert len(builder.uploads) == len(names)
     again = sorted(builder.deploys)
-    assert [sum(app.startswith(name) for app in again) for name in names] == [0, 1, 1, 1, 2]
+    assert [sum(app.startswith(name) for app in again) for name in names] == [1, 1, 1, 1, 2]
 
 
 async def pause_for_longer_than_the_lease(shared: Platform, builder: PacedBuilder) -> None:
@@ -119,6 +118,11 @@ async def renew_by_different_clocks(shared: Platform, builder: PacedBuilder) -> 
         done = await exact.until(build_id, "DONE")
         assert len(done["function"]["deployments"]["nodes"]) == 1
     assert len(builder.deploys) == 3
+
+
+def test_recovery_when_its_parts_are_added() -> None:
+    """The lease's rest, the clocks' difference and a look leave a second and a half for the work itself."""
+    assert RECOVERED_S - (LEASE_S + CLOCK_SKEW_S + LOOK_INTERVAL_S * (1 + JITTER)) > 1.5
 
 
 async def test_leases_when_replicas_die_sleep_or_differ(aws_server: str, tmp_path: Path) -> None:

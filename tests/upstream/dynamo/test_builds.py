@@ -137,7 +137,13 @@ async def test_advance_when_the_build_is_finished(dynamo: Dynamo) -> None:
     await dynamo.builds.advance(build, following(build, BuildStatus.FAILED))
     assert await dynamo.builds.list_unfinished() == []
     pointer = await dynamo.table.get(build_pointer_key(build.id))
-    assert pointer == {"PK": f"BUILD#{build.id}", "SK": "METADATA", "workspace_id": WORKSPACE}
+    assert pointer == {
+        "PK": f"BUILD#{build.id}",
+        "SK": "METADATA",
+        "GSI1PK": "BUILDS#ACTIVE",
+        "GSI1SK": f"#ENDED#2026-03-01T21:30:01.000000+09:00#{build.id}",
+        "workspace_id": WORKSPACE,
+    }
     function = await dynamo.functions.get(function_id)
     assert function is not None
     assert (function.active_build_id, function.status) == (None, FunctionStatus.FAILED)

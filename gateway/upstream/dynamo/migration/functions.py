@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.records.image_deploys import Place
 from gateway.upstream.dynamo import rows
 from gateway.upstream.dynamo.attributes import Item
 from gateway.upstream.dynamo.expressions import Check, Condition, Put, Update, Write, all_of, exists, not_exists
 from gateway.upstream.dynamo.keys import Key, function_figures_key, function_key, function_pointer_key
 from gateway.upstream.dynamo.migration.amendments import Amendments, unchanged
 from gateway.upstream.dynamo.migration.pace import patiently
+from gateway.upstream.dynamo.places import claim, listing
 from gateway.upstream.dynamo.table import Table
 
 ATTRIBUTES = (
@@ -108,7 +110,8 @@ def note_spinapp(spinapps: SpinApps, item: Item, namespaces: Sequence[str]) -> N
 async def name_spinapps(amendments: Amendments, spinapps: SpinApps) -> None:
     """Store on functions the SpinApp that is theirs alone: the next deploy updates it, a delete removes it.
 
-    Two of one name overwrote each other in the former backend; a delete of one would end the other.
+    It is claimed for them, so that no other function is deployed as it. Two of one name overwrote each other in
+    the former backend; a delete of one would end the other.
     """
     for (namespace, name), functions in spinapps.items():
         unnamed = [(key, item) for key, item in functions if not item.get("app_name")]
@@ -117,5 +120,7 @@ async def name_spinapps(amendments: Amendments, spinapps: SpinApps) -> None:
             continue
         for key, item in unnamed:
             seen: list[Condition] = unchanged(item, ("app_name", "invocationUrl"))
-            place: dict[str, Any] = {"app_name": name, "namespace": namespace}
-            await amendments.make([Update(key=key, set=place, condition=all_of(exists(), *seen))], NAMED)
+            names: dict[str, Any] = {"app_name": name, "namespace": namespace}
+            place, id_ = Place(namespace, name), key.sk.partition("#")[2]
+            named = Update(key=key, set=names, condition=all_of(exists(), *seen))
+            await amendments.make([named, claim(id_, place), listing(id_, place)], NAMED)

@@ -18,7 +18,8 @@ PAGE_ROWS = 1000
 """Rows of one Scan at the most: 1 MB often holds more, and the rate is kept between pages."""
 
 _OURS = re.compile(
-    r"(WS#[^#]*\|(WSSTATS|FNSTATS#.*|DEPLOY#.*)|FN#[^#]*\|(METADATA|BUILD#.*|LOG#.*)|BUILD#.*\|METADATA)",
+    r"(WS#[^#]*\|(WSSTATS|FNSTATS#.*|DEPLOY#.*)"
+    r"|FN#[^#]*\|(METADATA|BUILD#.*|LOG#.*|APP#.*|HOLD|IMAGE)|(BUILD|APP)#.*\|METADATA)",
     re.DOTALL,
 )
 """Keys, with a bar between the two, of rows that need nothing."""
