@@ -1,15 +1,11 @@
 """A deploy's request to the builder, and what is stored of its answer; when it is asked for is pipeline.py's."""
 
 import json
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from gateway.records.builds import DeploymentRecord, DeployRequest, DeployResult, DeploySpec
 from gateway.records.functions import FunctionRecord
 from gateway.records.image_deploys import Place
-
-DeleteSpinApp = Callable[[str, str], Awaitable[None]]
-"""Of a namespace and a name."""
 
 
 def deploy_request(spec: DeploySpec, image_ref: str, app_name: str, function_id: str | None) -> DeployRequest:

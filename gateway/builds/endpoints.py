@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from gateway.builds.background import gather_bounded
 from gateway.builds.holds import new_holder
-from gateway.builds.image_deploys import ImageDeployer, is_finished
+from gateway.builds.image_deploys import ImageDeployer
 from gateway.builds.pipeline import ENDPOINT_TIMEOUT_S
 from gateway.errors import GatewayError
 from gateway.records.builds import DeploymentRecord
@@ -62,7 +62,7 @@ class EndpointSearch:
     async def _deploy(self, deploy: ImageDeploy, former: Place | None) -> DeploymentRecord:
         begun = await self._deployer.begin(deploy, former=former)
         stored, deployment = await self._deployer.deploy(begun)
-        if not is_finished(stored, deployment):
+        if stored is not None:
             self._follow(stored)
         return deployment
 

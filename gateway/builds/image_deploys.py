@@ -39,11 +39,6 @@ START_S = 10.0
 logger = logging.getLogger(__name__)
 
 
-def is_finished(deploy: ImageDeploy, deployment: DeploymentRecord) -> bool:
-    """Whether nothing is left to do: it is reached, and there is no former place to leave."""
-    return deployment.endpoint is not None and deploy.spec.former is None
-
-
 class ImageDeployer:
     """Takes deploys of images a step further."""
 
@@ -77,8 +72,8 @@ class ImageDeployer:
             raise
         return begun
 
-    async def deploy(self, deploy: ImageDeploy) -> tuple[ImageDeploy, DeploymentRecord]:
-        """Have the builder deploy what was begun, and store its answer.
+    async def deploy(self, deploy: ImageDeploy) -> tuple[ImageDeploy | None, DeploymentRecord]:
+        """Have the builder deploy what was begun, and store its answer; None where nothing is left to do.
 
         BuilderError where it refuses, or does not answer: then the deploy is over. NotFoundError where the
         function was deleted meanwhile, ConflictError where this process slept and another deploy has followed.
@@ -181,7 +176,10 @@ class ImageDeployer:
         except TimeoutError as error:
             raise BuilderConnectionError("The Builder Service did not answer POST /api/v1/deploy.") from error
 
-    async def _store(self, deploy: ImageDeploy, result: DeployResult) -> tuple[ImageDeploy, DeploymentRecord]:
+    async def _store(
+        self, deploy: ImageDeploy, result: DeployResult
+    ) -> tuple[ImageDeploy | None, DeploymentRecord]:
+        """Store an answer; None where it is reached already, and there is no other place to leave."""
         answered = await self._name(deploy, Place(result.namespace, result.app_name))
         now = self._clock()
         deployment = to_deployment(
@@ -193,7 +191,6 @@ class ImageDeployer:
             now=now,
             spec=answered.spec,
         )
-        stored = replace(answered, deployment_id=deployment.id)
         try:
             await self._images.store(answered, deployment, now + timedelta(seconds=CARRIED_S))
         except NotFoundError:
@@ -201,9 +198,12 @@ class ImageDeployer:
             raise
         except DeployOverError as error:
             raise _followed(deploy) from error
-        if is_finished(stored, deployment):
-            await self._images.end(stored)
-        return stored, deployment
+        if deployment.endpoint is not None:
+            places = await self._places.table.list_of_function(deploy.function_id)
+            if places.keys() <= {answered.place}:
+                await self._images.end(answered)
+                return None, deployment
+        return replace(answered, deployment_id=deployment.id), deployment
 
     async def _name(self, deploy: ImageDeploy, place: Place) -> ImageDeploy:
         """The deploy under the name that the builder gave the app: as a rule that is the one asked for."""

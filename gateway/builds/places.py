@@ -4,11 +4,14 @@ A place that can't be left is still listed as the function's, so that its next d
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 
-from gateway.builds.deploys import DeleteSpinApp
 from gateway.errors import GatewayError, KubernetesError
 from gateway.records.image_deploys import Place
 from gateway.upstream.dynamo.places import PlaceTable
+
+DeleteSpinApp = Callable[[str, str], Awaitable[None]]
+"""Of a namespace and a name."""
 
 logger = logging.getLogger(__name__)
 

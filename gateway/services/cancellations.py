@@ -5,9 +5,8 @@ The replica that carries the build learns of it by the condition of its next wri
 
 import logging
 
-from gateway.builds.deploys import DeleteSpinApp
 from gateway.builds.journal import BuildJournal
-from gateway.builds.places import Places
+from gateway.builds.places import DeleteSpinApp, Places
 from gateway.builds.states import enter
 from gateway.errors import ConflictError, GatewayError, NotFoundError
 from gateway.records.builds import BuildRecord, BuildStatus

@@ -101,6 +101,8 @@ class DeletionService:
             reason = "The function was deleted."
             cancelled = enter(build, BuildStatus.CANCELLED, self._clock(), error=reason)
             await self._journal.store(build, cancelled)
+            if build.status is BuildStatus.DEPLOYING:
+                await self._dynamo.image_deploys.abandon_build(build, self._clock())
             function = await self._dynamo.functions.get(function.id) or function
         await self._spinapps.delete_of(function)
         return function

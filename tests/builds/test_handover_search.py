@@ -1,4 +1,4 @@
-"""Builds that were sent, by a process that did not store the builder's answer: their task is found there, or not."""
+"""Builds that were sent by a process that did not store the builder's answer: their task is found, or not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -145,7 +145,7 @@ async def test_function_is_given_its_spinapp_for_itself(stage: Stage) -> None:
         assert await dynamo.places.owner_of(Place("default", "hello")) == FN
         assert await dynamo.places.list_of_function(FN) == {Place("default", "hello"): True}
     again = await stage.migrate()
-    assert (sum(again.made.values()), again.left["rows of no known kind"]) == (0, 0)
+    assert (again.made, "rows of no known kind" in again.left) == ({}, False)
 
 
 async def test_function_that_was_never_deployed_has_undeployed_changes(stage: Stage) -> None:

@@ -144,7 +144,7 @@ async def check_complete(stage: Stage) -> None:
     assert counted == {
         "WS METADATA": 2,
         "WS WSSTATS": 2,
-        **dict.fromkeys(("WS FN", "WS FNSTATS", "FN METADATA"), 20),
+        **dict.fromkeys(("WS FN", "WS FNSTATS", "FN METADATA", "FN APP", "APP METADATA"), 20),
         "WS BUILD": 42,  # two copied from the oldest form
         "ws build": 2,
         "BUILD METADATA": 22,

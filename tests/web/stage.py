@@ -179,10 +179,10 @@ class Hall:
         await self.function(scope, receive, send)
 
     async def stage(self, *methods: str) -> Stage:
-        """Deploy a function that accepts these methods and takes 2 s at the most."""
+        """Deploy a function that accepts these methods and takes 20 s at the most."""
         self.function = Function()
         workspace_id = await self.gateway.create_workspace()
-        id_ = await self.gateway.create_function(workspace_id, httpMethods=list(methods), timeout=2)
+        id_ = await self.gateway.create_function(workspace_id, httpMethods=list(methods), timeout=20)
         stage = Stage(self.url, self.client, self.gateway, self.function, self.function_url, workspace_id, id_)
         await stage.update(invocationUrl=self.function_url)
         return stage

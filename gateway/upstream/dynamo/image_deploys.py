@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.errors import NotFoundError
-from gateway.records.builds import DeploymentRecord, DeploySpec
+from gateway.records.builds import BuildRecord, DeploymentRecord, DeploySpec
 from gateway.records.image_deploys import DeployOverError, HoldTakenError, ImageDeploy, Place
 from gateway.upstream.dynamo import function_deploys, holds, rows
 from gateway.upstream.dynamo.attributes import Item
@@ -201,6 +201,23 @@ class ImageDeployTable:
         """Nobody makes it again, and the hold is left to pass by itself: the builder may be at it still."""
         key = image_deploy_key(deploy.function_id)
         await self._write(Update(key=key, set={"is_abandoned": True}, condition=equals("id", deploy.id)))
+
+    async def abandon_build(self, build: BuildRecord, now: datetime) -> None:
+        """Have what comes of a build looked after, whose function is being deleted while the builder is at it."""
+        hold = await self._holds.get(build.function_id or "")
+        if build.deploy is None or hold is None or hold.until < now:
+            return
+        deploy = ImageDeploy(
+            id=build.id,
+            workspace_id=build.workspace_id,
+            function_id=build.function_id or "",
+            image_url=build.image_url or "",
+            spec=build.deploy,
+            started_at=now,
+            carried_until=hold.until,
+            is_abandoned=True,
+        )
+        await self._table.write(Put(item=to_item(deploy)))
 
     async def forget_function(self, function_id: str, now: datetime) -> None:
         """Remove what a deleted function leaves; what the builder does at this moment is left to who called it."""

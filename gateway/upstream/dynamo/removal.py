@@ -7,7 +7,7 @@ from gateway.records.functions import FunctionRecord
 from gateway.upstream.dynamo import rows
 from gateway.upstream.dynamo.expressions import all_of, begins_with, equals
 from gateway.upstream.dynamo.function_rows import ATTRIBUTES, to_function
-from gateway.upstream.dynamo.keys import Key, function_figures_key, function_key
+from gateway.upstream.dynamo.keys import Key, function_figures_key, function_key, image_deploy_key
 from gateway.upstream.dynamo.table import Table
 
 BATCH = 100
@@ -33,13 +33,17 @@ class WorkspaceRemoval:
         return {item["SK"].partition("#")[2]: rows.read_row(item, to_function) for item in page.items}
 
     async def delete_functions(self, workspace_id: str, function_ids: Iterable[str]) -> None:
-        """Remove functions with their logs, lists and pointers; their own rows, which lead to the rest, last."""
+        """Remove functions with their logs, lists and pointers; their own rows, which lead to the rest, last.
+
+        A deploy of an image that is under way stays: whoever carries it undoes what the builder made, and ends it.
+        """
         ids = list(function_ids)
         gate = asyncio.Semaphore(CONCURRENCY)
 
         async def empty(function_id: str) -> None:
             async with gate:
-                await self._table.delete_range(f"FN#{function_id}")
+                image = image_deploy_key(function_id)
+                await self._table.delete_range(image.pk, keep=(image.sk,))
 
         await asyncio.gather(*(empty(function_id) for function_id in ids))
         keys: list[Key] = [function_figures_key(workspace_id, function_id) for function_id in ids]
