@@ -7,14 +7,8 @@ from gateway.builds.lease import Leases
 from gateway.builds.messages import explain_timeout
 from gateway.builds.pipeline import DeployPipeline
 from gateway.builds.states import fail, is_overdue, merge, observe
-from gateway.records.builds import (
-    BuildChangedError,
-    BuilderTask,
-    BuildKind,
-    BuildRecord,
-    BuildStatus,
-    FunctionGoneError,
-)
+from gateway.records.builder import BuilderTask
+from gateway.records.builds import BuildChangedError, BuildKind, BuildRecord, BuildStatus, FunctionGoneError
 from gateway.records.clock import Clock
 from gateway.upstream.builder import Builder
 from gateway.upstream.dynamo.builds import BuildTable

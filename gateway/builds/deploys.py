@@ -3,7 +3,8 @@
 import json
 from datetime import datetime
 
-from gateway.records.builds import DeploymentRecord, DeployRequest, DeployResult, DeploySpec
+from gateway.records.builder import DeployRequest, DeployResult
+from gateway.records.builds import DeploymentRecord, DeploySpec
 from gateway.records.functions import FunctionRecord
 from gateway.records.image_deploys import Place
 

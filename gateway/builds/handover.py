@@ -16,7 +16,8 @@ from gateway.builds.journal import BuildJournal
 from gateway.builds.journey import Journey
 from gateway.builds.states import fail
 from gateway.errors import BuilderConnectionError, BuilderError
-from gateway.records.builds import AcceptedTask, BuilderTask, BuildKind, BuildRecord
+from gateway.records.builder import AcceptedTask, BuilderTask
+from gateway.records.builds import BuildKind, BuildRecord
 from gateway.records.clock import Clock
 from gateway.upstream.builder import BeforeEnd, Builder
 from gateway.upstream.dynamo.builds import BuildTable

@@ -23,7 +23,8 @@ from gateway.errors import (
     InvalidInputError,
     NotFoundError,
 )
-from gateway.records.builds import DeploymentRecord, DeployResult
+from gateway.records.builder import DeployResult
+from gateway.records.builds import DeploymentRecord
 from gateway.records.clock import Clock
 from gateway.records.image_deploys import DeployOverError, HoldTakenError, ImageDeploy, Place
 from gateway.upstream.builder import DEPLOY_TIMEOUT_S, Builder

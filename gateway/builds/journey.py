@@ -4,7 +4,8 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gateway.records.builds import AcceptedTask, BuildRecord, DeployResult
+from gateway.records.builder import AcceptedTask, DeployResult
+from gateway.records.builds import BuildRecord
 
 
 def new_attempt() -> str:

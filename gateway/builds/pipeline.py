@@ -18,14 +18,8 @@ from gateway.builds.messages import explain_failure
 from gateway.builds.places import Places
 from gateway.builds.states import enter, fail
 from gateway.errors import BuilderError, GatewayError, InvalidInputError
-from gateway.records.builds import (
-    AcceptedTask,
-    BuildRecord,
-    BuildStatus,
-    DeployResult,
-    DeploySpec,
-    FunctionGoneError,
-)
+from gateway.records.builder import AcceptedTask, DeployResult
+from gateway.records.builds import BuildRecord, BuildStatus, DeploySpec, FunctionGoneError
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord
 from gateway.records.image_deploys import Place

@@ -17,7 +17,8 @@ from gateway.builds.carrier import BuildCarrier
 from gateway.builds.journey import Journey
 from gateway.builds.lease import Leases
 from gateway.errors import GatewayError
-from gateway.records.builds import AcceptedTask, BuildRecord, BuildStatus, LeaseLostError
+from gateway.records.builder import AcceptedTask
+from gateway.records.builds import BuildRecord, BuildStatus, LeaseLostError
 
 MAX_BACKOFF_S = 30.0
 """A builder that comes back is noticed within half a minute."""

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.builds.messages import explain_failure
-from gateway.records.builds import BuilderTask, BuildKind, BuildRecord, BuildStatus, BuildStepRecord
+from gateway.records.builder import BuilderTask
+from gateway.records.builds import BuildKind, BuildRecord, BuildStatus, BuildStepRecord
 
 PHASES = {
     BuildKind.BUILD: (BuildStatus.PENDING, BuildStatus.BUILDING, BuildStatus.DONE),

@@ -3,7 +3,6 @@
 import enum
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from gateway.records.functions import FunctionStatus
 
@@ -186,69 +185,3 @@ class DeploymentRecord:
     use_spot: bool
     deployed_at: datetime
     deploy: DeploySpec | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuilderTask:
-    """A task as the Builder Service answers it, with its many spellings already understood."""
-
-    task_id: str
-    status: BuildStatus
-    wasm_path: str | None = None
-    image_url: str | None = None
-    error: str | None = None
-    app_name: str | None = None
-    """In the list of a workspace's tasks only, as `created_at` is."""
-    created_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedTask:
-    """The Builder Service's 202."""
-
-    task_id: str
-    source_path: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeployRequest:
-    """The body of the Builder Service's /deploy."""
-
-    namespace: str
-    image_ref: str
-    app_name: str | None = None
-    function_id: str | None = None
-    enable_autoscaling: bool = True
-    replicas: int | None = None
-    use_spot: bool = True
-    service_account: str | None = None
-    cpu_limit: str | None = None
-    memory_limit: str | None = None
-    cpu_request: str | None = None
-    memory_request: str | None = None
-    custom_tolerations: Any = None
-    custom_affinity: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeployResult:
-    """The Builder Service's answer to /deploy."""
-
-    app_name: str
-    namespace: str
-    service_name: str | None
-    service_status: str
-    endpoint: str | None
-    enable_autoscaling: bool
-    use_spot: bool
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScaffoldResult:
-    """The Builder Service's answer to /scaffold; a failure is an answer too."""
-
-    success: bool
-    yaml_content: str | None
-    file_path: str | None
-    error: str | None

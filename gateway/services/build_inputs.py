@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gateway.errors import InvalidInputError
-from gateway.records.builds import DeployRequest, DeploySpec
+from gateway.records.builder import DeployRequest
+from gateway.records.builds import DeploySpec
 
 MAX_APP_NAME_CHARACTERS = 63
 """Characters of a DNS label: the name becomes a service's."""

@@ -16,15 +16,8 @@ from gateway.builds.messages import conceal
 from gateway.builds.poller import BuildPoller
 from gateway.builds.states import first_step
 from gateway.errors import BuilderError, NotFoundError
-from gateway.records.builds import (
-    BuildKind,
-    BuildRecord,
-    DeploymentRecord,
-    DeployRequest,
-    DeployResult,
-    DeploySpec,
-    ScaffoldResult,
-)
+from gateway.records.builder import DeployRequest, DeployResult, ScaffoldResult
+from gateway.records.builds import BuildKind, BuildRecord, DeploymentRecord, DeploySpec
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord, FunctionStatus
 from gateway.records.image_deploys import ImageDeploy, Place

@@ -15,7 +15,8 @@ from gateway.builds.messages import conceal
 from gateway.builds.poller import BuildPoller
 from gateway.builds.states import fail
 from gateway.errors import BuilderError, DynamoDBError, NotFoundError, S3Error
-from gateway.records.builds import AcceptedTask, BuildChangedError, BuildKind, BuildRecord, LeaseLostError
+from gateway.records.builder import AcceptedTask
+from gateway.records.builds import BuildChangedError, BuildKind, BuildRecord, LeaseLostError
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord
 from gateway.services import build_inputs as inputs

@@ -8,7 +8,7 @@ from strawberry.file_uploads import Upload
 from strawberry.scalars import JSON
 
 from gateway.errors import InvalidInputError
-from gateway.records.builds import DeployRequest
+from gateway.records.builder import DeployRequest
 from gateway.services.uploads import SourceUpload
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 import strawberry
 
-from gateway.records.builds import ScaffoldResult
+from gateway.records.builder import ScaffoldResult
 from schema.builds.types import Build, Deployment
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import ConflictError, InvalidInputError, NotFoundError
-from gateway.records.builds import DeployRequest
+from gateway.records.builder import DeployRequest
 from tests.builds.script import ScriptedBuilder
 from tests.builds.stage import Stage
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from gateway.errors import BuilderError, ConflictError, InvalidInputError, NotFoundError
-from gateway.records.builds import DeploymentRecord, DeployRequest
+from gateway.records.builder import DeployRequest
+from gateway.records.builds import DeploymentRecord
 from gateway.records.functions import FunctionRecord
 from tests.builds.samples import eventually
 from tests.builds.script import ScriptedBuilder

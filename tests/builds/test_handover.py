@@ -11,7 +11,8 @@ import pytest
 
 from gateway.builds.handover import hand_over
 from gateway.builds.journey import Journey
-from gateway.records.builds import AcceptedTask, BuildChangedError, BuildKind, BuildStatus, LeaseLostError
+from gateway.records.builder import AcceptedTask
+from gateway.records.builds import BuildChangedError, BuildKind, BuildStatus, LeaseLostError
 from gateway.upstream.builder import BeforeEnd
 from gateway.upstream.dynamo.expressions import Put
 from gateway.upstream.dynamo.keys import Key

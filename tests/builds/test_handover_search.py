@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.builds.handover import find_task
-from gateway.records.builds import BuilderTask, BuildRecord, BuildStatus
+from gateway.records.builder import BuilderTask
+from gateway.records.builds import BuildRecord, BuildStatus
 from tests.builds.samples import START, a_build
 from tests.builds.script import ScriptedBuilder
 from tests.builds.stage import Stage

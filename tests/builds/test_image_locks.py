@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from gateway.errors import ConflictError
-from gateway.records.builds import DeploymentRecord, DeployRequest
+from gateway.records.builder import DeployRequest
+from gateway.records.builds import DeploymentRecord
 from gateway.records.functions import FunctionRecord
 from tests.builds.samples import eventually
 from tests.builds.script import ScriptedBuilder

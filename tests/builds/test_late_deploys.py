@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from gateway.errors import NotFoundError
-from gateway.records.builds import BuildStatus, DeployRequest
+from gateway.records.builder import DeployRequest
+from gateway.records.builds import BuildStatus
 from tests.builds.samples import eventually
 from tests.builds.script import ScriptedBuilder
 from tests.builds.stage import Stage

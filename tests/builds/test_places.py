@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from gateway.errors import BuilderError, InvalidInputError, KubernetesError
-from gateway.records.builds import BuildStatus, DeployRequest
+from gateway.records.builder import DeployRequest
+from gateway.records.builds import BuildStatus
 from gateway.records.functions import FunctionRecord
 from gateway.records.image_deploys import Place
 from gateway.services.places import PlaceChecks

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from gateway.errors import ConflictError, InvalidInputError, NotFoundError
-from gateway.records.builds import BuildKind, BuildStatus, DeploymentRecord, DeployRequest
+from gateway.records.builder import DeployRequest
+from gateway.records.builds import BuildKind, BuildStatus, DeploymentRecord
 from gateway.records.functions import FunctionRecord, FunctionStatus
 from tests.builds.samples import eventually
 from tests.builds.script import ScriptedBuilder

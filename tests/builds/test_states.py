@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.builds.states import PHASES, enter, fail, is_overdue, merge, observe
-from gateway.records.builds import BuilderTask, BuildKind, BuildRecord, BuildStatus
+from gateway.records.builder import BuilderTask
+from gateway.records.builds import BuildKind, BuildRecord, BuildStatus
 from tests.builds.samples import START, a_build
 
 LATER = START + timedelta(seconds=7)

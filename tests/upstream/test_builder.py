@@ -8,7 +8,8 @@ import pytest
 
 from gateway.errors import BuilderConnectionError, BuilderError
 from gateway.local.processes import listen, url_of
-from gateway.records.builds import BuildStatus, DeployRequest
+from gateway.records.builder import DeployRequest
+from gateway.records.builds import BuildStatus
 from gateway.telemetry import UpstreamCall, recording_calls
 from gateway.upstream.builder import Builder
 from gateway.upstream.http import open_http_client

@@ -9,7 +9,8 @@ import httpx
 import orjson
 
 from gateway.errors import BuilderError
-from gateway.records.builds import AcceptedTask, BuilderTask, parse_build_status
+from gateway.records.builder import AcceptedTask, BuilderTask
+from gateway.records.builds import parse_build_status
 
 MAX_ERROR_CHARACTERS = 2000
 """Of an HTTP error's text: a crash may answer a page of it."""

@@ -8,14 +8,8 @@ import httpx
 import orjson
 
 from gateway.errors import BuilderConnectionError, BuilderError
-from gateway.records.builds import (
-    AcceptedTask,
-    BuilderTask,
-    DeployRequest,
-    DeployResult,
-    ScaffoldResult,
-    parse_build_status,
-)
+from gateway.records.builder import AcceptedTask, BuilderTask, DeployRequest, DeployResult, ScaffoldResult
+from gateway.records.builds import parse_build_status
 from gateway.upstream.builder.answers import readable, text, to_accepted, to_task
 from gateway.upstream.builder.requests import BeforeEnd, HeldEnd, nothing
 from gateway.upstream.http import CONNECT_TIMEOUT_S

@@ -7,8 +7,8 @@ rows of the same form beside ours (capitals, naive UTC), an older one in PascalC
 from dataclasses import asdict, fields
 from typing import Any
 
+from gateway.records.builder import BuilderTask
 from gateway.records.builds import (
-    BuilderTask,
     BuildKind,
     BuildRecord,
     BuildStatus,

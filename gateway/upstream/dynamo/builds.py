@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from gateway.errors import ConflictError, NotFoundError
+from gateway.records.builder import BuilderTask
 from gateway.records.builds import (
     BuildChangedError,
-    BuilderTask,
     BuildRecord,
     DeploymentRecord,
     FunctionGoneError,
