@@ -127,6 +127,8 @@ class Toolchain:
         limit = self._config.step_timeout_s
         # Nothing else of our environment: it holds AWS credentials, and the function's own code runs in there.
         env = {"VIRTUAL_ENV": str(self._sdk), "RUST_BACKTRACE": "0", "PYTHONUTF8": "1"}
+        # componentize-py unpacks Python, and leaves it where it is killed; in there it goes at the next start.
+        env["TMPDIR"] = str(self._config.data_dir / "tmp")
         try:
             return await run_step(command, cwd=cwd, env=env, timeout_s=limit)
         except StepTimeoutError as error:

@@ -76,6 +76,25 @@ async def test_task_stays_running_when_its_builder_was_stopped(
         assert await statuses(restarted, workspace) == {task_id: "running"}
 
 
+async def test_tools_leave_nothing_outside_when_they_are_killed(
+    start_builder: StartBuilder, workspace: str, tmp_path: Path
+) -> None:
+    """A tool's temporary folders are in the builder's own, which the next start empties."""
+    source = "import os\nimport time\n\nos.mkdir(os.environ['TMPDIR'] + '/of-the-tool')\ntime.sleep(60)\n"
+    left = tmp_path / "tmp" / "of-the-tool"
+
+    async def look() -> dict[str, bool]:
+        return {"left": left.exists()}
+
+    async with start_builder(data_dir=tmp_path) as builder:
+        await builder.upload("build", "app.py", source, workspace_id=workspace)
+        await builder.poll(look, lambda seen: seen["left"])
+    assert left.exists()
+    async with start_builder(data_dir=tmp_path) as restarted:
+        await restarted.client.get("/health")
+        assert not left.exists()
+
+
 async def test_seen_task_is_not_read_again_though_the_list_is(
     builder: Builder, start_builder: StartBuilder, workspace: str, tmp_path: Path
 ) -> None:
