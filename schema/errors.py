@@ -49,6 +49,11 @@ _VARIABLE = re.compile(
     re.DOTALL,
 )
 _NAMED_FIELD = re.compile(r"Expected value of type '[^']+' (?:not )?to include (?:required|unknown) field '(\w+)'")
+_WHOLE_VALUE = re.compile(
+    r"(Expected value of type '[^']+' (?:not )?to include \w+ field '[^']*')"
+    r"(?:(\. Did you mean [^?]*\?) Found|, found): .*",
+    re.DOTALL,
+)
 _REQUEST_ERRORS = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
 
@@ -57,7 +62,8 @@ def coded(error: GraphQLError, code: str, *, field: str | None = None) -> GraphQ
     extensions: dict[str, Any] = {"code": code, "retryable": False}
     if field:
         extensions["field"] = field
-    return _with_extensions(error, error.message, extensions)
+    message = _plain(error.message) if code == VALIDATION_ERROR else error.message
+    return _with_extensions(error, message, extensions)
 
 
 def translate_errors(errors: list[GraphQLError], document: DocumentNode | None) -> None:
@@ -131,6 +137,12 @@ def _root_cause(error: Exception) -> Exception:
     while isinstance(error, GraphQLError) and isinstance(error.original_error, Exception):
         error = error.original_error
     return error
+
+
+def _plain(message: str) -> str:
+    """Say null where the library says None, and leave out the object around a field: it may hold secrets."""
+    message = re.sub(r" not to be None\.$", " not to be null.", message)
+    return _WHOLE_VALUE.sub(lambda match: match[1] + (match[2] or "."), message)
 
 
 def _with_extensions(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:

@@ -139,6 +139,23 @@ async def test_doctor_prints_a_table(aws_server: str) -> None:
     assert "see that it runs and that LOKI_SERVICE_URL is its address" in loki
 
 
+def test_doctor_without_credentials(stage: Stage) -> None:
+    """What to do is to give it some, whatever it was about to try with them."""
+    absent = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"}
+    env = {name: value for name, value in environment(stage.settings).items() if name not in absent}
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    ended = run("doctor --json", env | nowhere | {"AWS_CONFIG_FILE": os.devnull})
+    findings = [finding for finding in json.loads(ended.stdout) if finding["system"] in {"dynamodb", "s3"}]
+    assert findings[0]["detail"] == (
+        f"DynamoDB did not answer DescribeTable on {stage.table} (Unable to locate credentials)"
+    )
+    advice = (
+        "give the gateway AWS credentials: a role for its service account (IRSA), "
+        "or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in its environment"
+    )
+    assert [finding["advice"] for finding in findings] == [advice] * 7
+
+
 def test_doctor_prints_json(stage: Stage) -> None:
     """What is wrong with a table that was not migrated is said with the command that helps."""
     ended = run("doctor --json", environment(stage.settings))

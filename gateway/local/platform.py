@@ -53,7 +53,7 @@ def _options(args: argparse.Namespace) -> LocalOptions:
         with listen(args.host, args.port) as listener:
             port: int = listener.getsockname()[1]
     except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).removesuffix(".")
         raise StartError(
             f"can't listen on {args.host}:{args.port}: {reason}; choose another with --port"
         ) from error

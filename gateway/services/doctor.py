@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+
 from gateway.errors import GatewayError
 from gateway.records.clock import system_clock
 from gateway.records.health import FindingRecord, Verdict
@@ -41,6 +43,21 @@ METRICS = (
         "kube-state-metrics with --metric-labels-allowlist=pods=[function_id,faas]",
     ),
 )
+CREDENTIALS = (
+    "give the gateway AWS credentials: a role for its service account (IRSA), "
+    "or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in its environment"
+)
+AWS_ADDRESS = "see that AWS_REGION is right, that {} is its address where set, and that the network lets calls out"
+ADDRESS = "see that it runs and that {} is its address"
+WHEN_NOT_REACHED = {
+    "dynamodb": AWS_ADDRESS.format("AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_DYNAMODB"),
+    "s3": AWS_ADDRESS.format("AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_S3"),
+    "builder": ADDRESS.format("BUILDER_SERVICE_URL"),
+    "loki": ADDRESS.format("LOKI_SERVICE_URL"),
+    "prometheus": ADDRESS.format("PROMETHEUS_SERVICE_URL"),
+    "kubernetes": "see that it runs and that KUBERNETES_API_URL is its address where set",
+}
+"""What to do about a system that does not answer, whatever was asked of it."""
 DELETED = (("core.spinkube.dev", "spinapps"), ("autoscaling", "horizontalpodautoscalers"))
 
 
@@ -126,11 +143,10 @@ def _bucket_checks(bucket: SourceBucket) -> list[Check]:
 
 
 def _service_checks(systems: _Systems) -> list[Check]:
-    where = "see that it runs and that {} is its address"
     return [
-        Check("builder", "health", _plain(systems.builder.check), where.format("BUILDER_SERVICE_URL")),
-        Check("loki", "labels", _plain(systems.loki.check), where.format("LOKI_SERVICE_URL")),
-        Check("prometheus", "query", _plain(systems.prometheus.check), where.format("PROMETHEUS_SERVICE_URL")),
+        Check("builder", "health", _plain(systems.builder.check), WHEN_NOT_REACHED["builder"]),
+        Check("loki", "labels", _plain(systems.loki.check), WHEN_NOT_REACHED["loki"]),
+        Check("prometheus", "query", _plain(systems.prometheus.check), WHEN_NOT_REACHED["prometheus"]),
     ]
 
 
@@ -186,6 +202,7 @@ async def _try_all(checks: Sequence[Check]) -> list[FindingRecord]:
 async def _try(check: Check) -> FindingRecord:
     started = time.perf_counter()
     detail: str | None = None
+    advice = check.advice
     verdict, reachable = Verdict.WRONG, True
     allowed: bool | None = None
     try:
@@ -195,12 +212,16 @@ async def _try(check: Check) -> FindingRecord:
         allowed = True if detail is None else None
     except TimeoutError:
         detail, reachable = f"no answer within {TIMEOUT_S:g} s", False
+        advice = WHEN_NOT_REACHED[check.system]
     except GatewayError as error:
-        words = f"{error.message} ({error.__cause__})" if error.__cause__ else error.message
-        detail = words.partition("The Canonical String")[0][:MAX_DETAIL_CHARACTERS]
+        detail = _with_cause(error).partition("The Canonical String")[0][:MAX_DETAIL_CHARACTERS]
         reachable = "did not answer" not in detail
         refused = any(word in detail for word in (*REFUSALS, *REFUSALS_BY_STATUS))
         allowed = False if reachable and refused else None
+        if isinstance(error.__cause__, NoCredentialsError | PartialCredentialsError):
+            advice = CREDENTIALS
+        elif not reachable:
+            advice = WHEN_NOT_REACHED[check.system]
     latency_ms = (time.perf_counter() - started) * 1000
     return FindingRecord(
         system=check.system,
@@ -210,5 +231,13 @@ async def _try(check: Check) -> FindingRecord:
         allowed=allowed,
         latency_ms=round(latency_ms, 1),
         detail=detail,
-        advice=None if verdict is Verdict.FINE else check.advice,
+        advice=None if verdict is Verdict.FINE else advice,
     )
+
+
+def _with_cause(error: GatewayError) -> str:
+    """The error's message, and what it comes from where the message does not say that itself."""
+    cause = str(error.__cause__ or "").strip()
+    if not cause or cause in error.message:
+        return error.message
+    return f"{error.message.removesuffix('.')} ({cause.removesuffix('.')})"

@@ -47,7 +47,8 @@ def not_invocable_reason(function: FunctionRecord) -> str | None:
             case FunctionStatus.BUILDING | FunctionStatus.DEPLOYING:
                 return "The function's first deployment is under way."
             case FunctionStatus.FAILED:
-                return "The function's first deployment failed; see its latest build, and deploy it again."
+                reason = "The function's first deployment was cancelled or failed"
+                return f"{reason}; see its latest build, and deploy it again."
             case _:
                 return "The function was never deployed; deploy it first."
     return None

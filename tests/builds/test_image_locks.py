@@ -59,6 +59,7 @@ async def test_deploy_spin_app_when_another_runs(stage: Stage, script: ScriptedB
     for refused in outcomes:
         assert isinstance(refused, ConflictError)
         assert "is under way: the image r.example/f:1" in refused.message
+        assert refused.message.endswith("; wait for its end.")
         details = {"imageRef": "r.example/f:1", "startedAt": "2026-03-01T12:30:00.000+00:00"}
         assert refused.details == details
     script.released.set()

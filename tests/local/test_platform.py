@@ -104,6 +104,13 @@ def test_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert ended == (2, "", f"blue-gateway local: {message}\n")
 
 
+def test_port_that_is_none_is_one_line(tmp_path: Path) -> None:
+    """The reason is one sentence with what to do."""
+    ended = run_to_its_end("--port", "99999", "--data-dir", str(tmp_path))
+    message = "can't listen on 127.0.0.1:99999: bind(): port must be 0-65535; choose another with --port"
+    assert ended == (2, "", f"blue-gateway local: {message}\n")
+
+
 def test_second_start_on_a_folder_is_one_line(tmp_path: Path) -> None:
     """The folder and the process that has it are named."""
     with locked_folder(tmp_path):

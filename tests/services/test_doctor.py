@@ -130,7 +130,36 @@ async def test_system_that_does_not_answer(aws_server: str) -> None:
     found = await findings(settings, loki_service_url=NOBODY)
     loki = found["loki: labels"]
     assert (loki.verdict, loki.reachable, loki.allowed) == (Verdict.WRONG, False, None)
+    assert (loki.detail or "").count("Cannot connect") == 1
+    assert loki.advice == "see that it runs and that LOKI_SERVICE_URL is its address"
     assert found["builder: health"].verdict is Verdict.FINE
+
+
+async def test_prometheus_that_does_not_answer(aws_server: str) -> None:
+    """Scraping is a matter only where Prometheus answers: each check says where it is looked for."""
+    settings = await prepared_settings(aws_server)
+    found = await findings(settings, prometheus_service_url=NOBODY)
+    advice = [finding.advice for finding in found.values() if finding.system == "prometheus"]
+    assert advice == ["see that it runs and that PROMETHEUS_SERVICE_URL is its address"] * 4
+
+
+async def test_builder_that_does_not_answer(aws_server: str) -> None:
+    """The cause is in the message already, and is not said again."""
+    settings = await prepared_settings(aws_server)
+    builder = (await findings(settings, builder_service_url=NOBODY))["builder: health"]
+    assert builder.detail == "The Builder Service did not answer GET /health: All connection attempts failed"
+
+
+async def test_dynamodb_that_does_not_answer(aws_server: str) -> None:
+    """What to do is about its address, not the table; the cause follows a sentence without its full stop."""
+    settings = await prepared_settings(aws_server)
+    index = (await findings(settings, aws_endpoint_url_dynamodb=NOBODY))["dynamodb: table with index GSI1"]
+    stated = f"DynamoDB did not answer DescribeTable on {settings.dynamodb_table_name}"
+    assert (index.detail or "").startswith(f"{stated} (Could not connect to the endpoint URL")
+    assert index.advice == (
+        "see that AWS_REGION is right, that AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_DYNAMODB is its address "
+        "where set, and that the network lets calls out"
+    )
 
 
 async def test_bucket_that_is_missing(aws_server: str) -> None:

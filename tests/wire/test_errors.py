@@ -57,6 +57,27 @@ def test_bad_literal_names_the_field(post: Post, literal: str, field: str) -> No
     assert (found["code"], found["field"]) == ("VALIDATION_ERROR", field)
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "Expected value of non-null type 'ThingInput!' not to be null."),
+        ({"memory": 128}, "Expected value of type 'ThingInput' to include required field 'name'."),
+        (
+            {"name": "x", "color": "s3cret"},
+            "Expected value of type 'ThingInput' not to include unknown field 'color'. Did you mean 'code'?",
+        ),
+        (
+            {"name": "x", "zzzzzz": "s3cret"},
+            "Expected value of type 'ThingInput' not to include unknown field 'zzzzzz'.",
+        ),
+    ],
+)
+def test_bad_variable_is_told_in_graphql_words(post: Post, value: object, reason: str) -> None:
+    """Null is null, and the object around a field, which may hold secrets, is not repeated."""
+    [error] = post(CREATE, {"input": value})["errors"]
+    assert error["message"] == f"Variable '$input' has invalid value: {reason}"
+
+
 def test_very_many_bad_variables(post: Post) -> None:
     """Where there are more mistakes than graphql-core lists, its last word on them has a code too."""
     answer = post(CREATE, {"input": {"name": "x", "tags": [{"name": number} for number in range(60)]}})

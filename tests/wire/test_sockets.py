@@ -5,17 +5,18 @@ import time
 from contextlib import ExitStack
 from typing import cast
 
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.server import DrainingServer
+from gateway.sockets import POST
 from schema.context import Resources
 from schema.transport.operations import Operations
 from schema.transport.websockets import Connection
 from tests.wire.app import make_app, make_test_schema
 from tests.wire.conftest import Served
 from tests.wire.seen import Watched
-from tests.wire.sockets import opened, subscribe, until_done
+from tests.wire.sockets import closing_of, opened, subscribe, until_done
 from tests.wire.test_connections import SOON_S, served, sockets_answering_pings_soon
 
 
@@ -29,6 +30,29 @@ def test_sockets_that_answer_pings_stay() -> None:
         for client in clients:
             subscribe(client, "{hello}")
             assert until_done(client)[0]["payload"]["data"] == {"hello": "hello world"}
+
+
+async def post_lengths(scope: Scope, receive: Receive, send: Send) -> None:
+    """Post a text of each length that is asked for, until it is 0."""
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.accept"})
+    while length := int((await receive())["text"]):
+        assert scope["extensions"][POST]["post"](f"{length:x>{length}}".encode())
+    await send({"type": "websocket.close", "code": 1000})
+
+
+def test_posted_text_of_any_length_arrives_whole() -> None:
+    """Where the frame's length takes 1, 2 and 8 bytes; the socket then closes as ever."""
+    with (
+        served(post_lengths, lambda _: None) as url,
+        opened(Served(url, Watched()), init=False, subprotocols=None) as client,
+    ):
+        for length in (1, 125, 126, 65_535, 65_536, 1_000_000):
+            client.send(str(length))
+            assert client.recv(timeout=5) == f"{length:x>{length}}"
+        client.send("0")
+        assert closing_of(client) == (1000, "")
 
 
 def test_sockets_of_another_server_follow_too() -> None:

@@ -13,7 +13,8 @@ from gateway.upstream.dynamo.table import Table
 
 def under_way(function_id: str, build_id: str | None) -> ConflictError:
     """The refusal of a second deploy of a function while a build deploys it."""
-    message = f"Another deploy of {function_id} is under way: build {build_id}."
+    message = f"Another deploy of {function_id} is under way: build {build_id}; "
+    message += "wait for its end, or cancel it with cancelBuild."
     return ConflictError(message, details={"buildId": build_id})
 
 
@@ -42,7 +43,8 @@ class DeployRefusals:
         item = await self._table.get(image_deploy_key(function_id), attributes=wanted) or {}
         image, at = rows.optional_text(item, "image_url"), rows.optional_time(item, "started_at")
         started_at = None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds")
-        message = f"Another deploy of {function_id} is under way: the image {image}, started at {started_at}."
+        message = f"Another deploy of {function_id} is under way: the image {image}, started at {started_at}; "
+        message += "wait for its end."
         details = {"imageRef": image, "startedAt": started_at}
         return ConflictError(message, details=details, retryable=True)
 

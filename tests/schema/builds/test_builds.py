@@ -35,6 +35,9 @@ FUNCTION = """query ($id: ID!) {
 }"""
 IMAGE = {"wasm_path": "s3://b/app.wasm", "image_uri": "r.example/f:1"}
 ENDPOINT = "hello.default.svc.cluster.local"
+NOT_DEPLOYED = (
+    "The function's first deployment was cancelled or failed; see its latest build, and deploy it again."
+)
 
 
 async def deploy(gateway: LiveGateway, function_id: str) -> str:
@@ -120,7 +123,7 @@ async def test_deploy_function_when_it_fails(gateway: LiveGateway, script: Scrip
     assert events[-1]["build"]["error"] == "app.py:1:1: error: no"
     function = (await gateway.data(FUNCTION, id=function_id))["function"]
     assert function["status"] == "FAILED"
-    assert "failed" in function["notInvocableReason"]
+    assert function["notInvocableReason"] == NOT_DEPLOYED
 
 
 async def test_deploy_function_when_one_is_under_way(gateway: LiveGateway, script: ScriptedBuilder) -> None:
@@ -130,6 +133,10 @@ async def test_deploy_function_when_one_is_under_way(gateway: LiveGateway, scrip
     build_id = await deploy(gateway, function_id)
     error = await gateway.error(DEPLOY, input={"functionId": function_id})
     assert (error["extensions"]["code"], error["extensions"]["details"]) == ("CONFLICT", {"buildId": build_id})
+    assert error["message"] == (
+        f"Another deploy of {function_id} is under way: build {build_id}; wait for its end, "
+        "or cancel it with cancelBuild."
+    )
 
 
 async def test_workspace_builds_when_builds_come_and_go(gateway: LiveGateway, script: ScriptedBuilder) -> None:

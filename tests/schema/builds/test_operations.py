@@ -9,10 +9,10 @@ from tests.builds.live import LiveGateway
 from tests.builds.samples import a_zip
 from tests.builds.script import ACCEPTED, ScriptedBuilder
 from tests.contents import Contents
-from tests.schema.builds.test_builds import ENDPOINT, FUNCTION, IMAGE, deploy, follow
+from tests.schema.builds.test_builds import ENDPOINT, FUNCTION, IMAGE, NOT_DEPLOYED, deploy, follow
 
 CANCEL = """mutation ($input: CancelBuildInput!) {
-  cancelBuild(input: $input) { build { status isFinished error function { status } } }
+  cancelBuild(input: $input) { build { status isFinished error function { status notInvocableReason } } }
 }"""
 ROLLBACK = """mutation ($input: RollbackFunctionInput!) {
   rollbackFunction(input: $input) { build { id kind status imageUrl } }
@@ -57,7 +57,7 @@ async def test_cancel_build_when_it_is_followed(gateway: LiveGateway, script: Sc
         "status": "CANCELLED",
         "isFinished": True,
         "error": None,
-        "function": {"status": "FAILED"},
+        "function": {"status": "FAILED", "notInvocableReason": NOT_DEPLOYED},
     }
     assert (await follow(gateway, build_id, after=0))[-1]["status"] == "CANCELLED"
     error = await gateway.error(CANCEL, input={"id": build_id})
