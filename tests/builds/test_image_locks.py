@@ -70,20 +70,26 @@ async def test_deploy_spin_app_when_another_runs(stage: Stage, script: ScriptedB
 
 
 async def test_deploy_spin_app_when_many_start_at_once(stage: Stage, script: ScriptedBuilder) -> None:
-    """Eight at once on two replicas: one deploys, and what runs is what was stored last."""
+    """Eight at once on two replicas: one deploys, and is stored; the others are refused while it is at it."""
     function, other = await stage.create_function(), stage.replica("replica-2")
     script.deployed(ENDPOINT)
+    script.released = asyncio.Event()
     calls = [
-        replica.deployments.deploy_spin_app(an_image(function, str(number)))
+        asyncio.create_task(replica.deployments.deploy_spin_app(an_image(function, str(number))))
         for number, replica in enumerate([stage, other] * 4)
     ]
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    made = [outcome for outcome in outcomes if isinstance(outcome, DeploymentRecord)]
-    assert all(isinstance(outcome, (DeploymentRecord, ConflictError)) for outcome in outcomes)
-    assert len(made) == len(script.bodies) == len(await stored(stage, function)) >= 1
-    newest = max(made, key=lambda deployment: deployment.id)
-    assert newest.image_url.rpartition(":")[2] == images(script)[-1]
-    assert (await stage.function(function.id)).current_deployment_id == newest.id
+
+    async def seven_ended() -> bool:
+        return sum(call.done() for call in calls) == 7
+
+    await eventually(seven_ended)
+    for call in filter(asyncio.Task.done, calls):
+        assert "is under way: the image" in str(call.exception())
+    script.released.set()
+    (made,) = [await call for call in calls if not call.done()]
+    assert images(script) == [made.image_url.rpartition(":")[2]]
+    assert await stored(stage, function) == [made]
+    assert (await stage.function(function.id)).current_deployment_id == made.id
 
 
 async def test_deploy_spin_app_when_an_endpoint_is_sought_at_this_moment(
