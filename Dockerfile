@@ -10,10 +10,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /build
 # Wheels alone, so that nothing is compiled and no package runs code of its own here.
 COPY release/build.lock release/runtime.lock release/
-RUN pip install --quiet --require-hashes --only-binary :all: -r release/build.lock \
+RUN pip install --quiet --no-deps --require-hashes --only-binary :all: -r release/build.lock \
     && python -m venv --without-pip /opt/blue-gateway \
-    && pip --python /opt/blue-gateway/bin/python install --quiet --no-compile --no-deps \
-        --require-hashes --only-binary :all: -r release/runtime.lock
+    && pip --python /opt/blue-gateway/bin/python install --quiet --no-compile \
+        --no-deps --require-hashes --only-binary :all: -r release/runtime.lock
 COPY LICENSE README.md pyproject.toml ./
 COPY schema schema
 COPY gateway gateway

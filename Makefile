@@ -19,15 +19,16 @@ help: ## List the targets
 
 setup: $(STAMP) ## Install everything into .venv
 
+# A lock is complete: nothing is resolved (--no-deps). pip would look for `coverage[toml]` anew, and refuse the newer one.
 $(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@echo "Setting up .venv (about a minute)…"
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --clear --python $(PYTHON) $(VENV) && \
-		uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK); \
+		uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $(LOCK); \
 	else \
 		$(PYTHON) -m venv --clear $(VENV) && \
-		$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $(LOCK); \
+		$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $(LOCK); \
 	fi
 	@$(BIN)/python -c "import pathlib, sysconfig; \
 		pathlib.Path(sysconfig.get_path('purelib'), 'blue-faas-gateway.pth').write_text('$(CURDIR)\n')"
@@ -77,7 +78,7 @@ sbom: setup $(RELEASE)/.installed ## Write dist/sbom.cdx.json: what the image is
 
 $(RELEASE)/.installed: release/tools.lock
 	$(PYTHON) -m venv --clear $(RELEASE)
-	$(RELEASE)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+	$(RELEASE)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes \

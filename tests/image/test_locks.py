@@ -82,6 +82,14 @@ def test_locks_have_no_address(path: Path) -> None:
     assert len(read_lock(path)) == len(re.findall(r"^\S+==", text, re.MULTILINE))
 
 
+@pytest.mark.parametrize("path", ["Makefile", "Dockerfile", ".ci/run", "tests/image/conftest.py"])
+def test_nothing_is_resolved_when_a_lock_is_installed(path: str) -> None:
+    """pip looks for an extra of a locked package anew, and fails as soon as a newer version of it is released."""
+    installs = [line for line in (ROOT / path).read_text().splitlines() if "--require-hashes" in line]
+    assert installs != []
+    assert [line for line in installs if "--no-deps" not in line] == []
+
+
 def test_read_lock_refuses_what_has_no_hash(tmp_path: Path) -> None:
     """A package without a hash would be installed unseen, and an option would go unread."""
     for wrong in ("one==1.0\n", "--index-url there\n", "one==1.0 \\\n    --hash=sha256:00\n"):
