@@ -108,6 +108,8 @@ class EndpointSearch:
                 await self.look()
             except GatewayError as error:
                 logger.warning("the unfinished deploys of images could not be read: %s", error)
+            except Exception:  # to end here would end the deploys that are carried
+                logger.exception("the unfinished deploys of images could not be looked at")
             await asyncio.sleep(LOOK_INTERVAL_S * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  # no secret
 
     async def _leave(self, deploy: ImageDeploy) -> None:

@@ -100,6 +100,8 @@ class Leases:
                     taken.append(build_id)
             except GatewayError as error:
                 logger.warning("build %s could not be taken over: %s", build_id, error)
+            except Exception:  # what was taken beside it has to be known, or nobody would carry that
+                logger.exception("build %s could not be taken over", build_id)
 
         await gather_bounded(WRITES_AT_ONCE, (take(build_id) for build_id in free))
         return taken

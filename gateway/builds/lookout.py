@@ -23,6 +23,8 @@ from gateway.upstream.dynamo.builds import BuildTable
 
 LOOK_INTERVAL_S = 1.0
 """From one look to the next: watchers on other replicas see a change 1.5 s after it was stored at the latest."""
+MAX_PAUSE_S = 5.0
+"""Between two looks at a table that answers slowly, or not at all."""
 OVERLAP = timedelta(seconds=10)
 """Looked at again each time: the index lags by about a second, clocks differ by two, writes are tried again."""
 JITTER = 0.1
@@ -52,6 +54,8 @@ class Lookout:
         self._monotonic = monotonic
         self._last_look = monotonic()
         self._read_until = clock()
+        self._taken: set[str] = set()
+        """Builds that were taken over and could not be read yet: until they are, nobody carries them."""
 
     @property
     def age_s(self) -> float:
@@ -68,7 +72,7 @@ class Lookout:
                 logger.warning("the unfinished builds could not be read: %s", error)
             took = self._monotonic() - began
             interval = LOOK_INTERVAL_S * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311  # jitter is no secret
-            await asyncio.sleep(max(interval - took, took))  # a slow table is not looked at all the time
+            await asyncio.sleep(max(interval - took, min(took, MAX_PAUSE_S)))
 
     async def look(self) -> None:
         """One look."""
@@ -84,19 +88,20 @@ class Lookout:
         self._read_until = now
 
     async def _take_over(self, active: Iterable[ActiveBuild]) -> None:
-        taken = await self._leases.take(active)
-        if not taken:
+        self._taken.update(await self._leases.take(active))
+        if not self._taken:
             return
-        stored = await self._builds.get_many(taken)
-        for build_id in taken:
-            build = stored.get(build_id)
-            if build is None or build.status.is_final:
-                self._leases.drop(build_id)
-                await self._builds.leases.retire(build_id)
-                continue
+        stored = await self._builds.get_many(self._taken)
+        unfinished = {id_: build for id_, build in stored.items() if not build.status.is_final}
+        over = self._taken - unfinished.keys()
+        self._taken.clear()
+        for build in unfinished.values():
             self._feed.publish(build)
             self._poller.follow(build)
-        logger.info("took over %d unfinished builds", len(taken))
+        logger.info("took over %d unfinished builds", len(unfinished))
+        for build_id in over:
+            self._leases.drop(build_id)
+            await self._builds.leases.retire(build_id)
 
     def _to_read(self, active: Iterable[ActiveBuild], held_before: frozenset[str]) -> set[str]:
         """The builds whose state has to be read.

@@ -202,7 +202,7 @@ class BuildStartService:
         try:
             accepted = await submit(build, before_end)
         except (BuildChangedError, LeaseLostError):
-            return _still_there(await self._journal.read_again(build), build)
+            return await self._follow_changed(build)
         except BuilderError as error:
             refusal = conceal(error, secret)
             await self._end(build, refusal.message)
@@ -213,10 +213,12 @@ class BuildStartService:
             raise
         try:
             current = await self._journal.accept(build, accepted.task_id, None)
-        except DynamoDBError:
+        except BaseException as error:
             logger.warning("build %s: the row could not be told of task %s yet", build.id, accepted.task_id)
             self._poller.follow(build, accepted=replace(accepted, source_path=None))
-            return build
+            if isinstance(error, DynamoDBError):
+                return build
+            raise  # its caller is gone
         stored = _still_there(current, build)
         self._poller.follow(stored)
         return stored
@@ -225,8 +227,19 @@ class BuildStartService:
         """End a build that was not started; where the row can't be told, the poller ends it as soon as it can."""
         try:
             await self._journal.store(build, fail(build, reason, self._clock()))
-        except DynamoDBError:
+        except BaseException as error:
             self._poller.follow(build, refusal=reason)
+            if not isinstance(error, DynamoDBError):
+                raise
+
+    async def _follow_changed(self, build: BuildRecord) -> BuildRecord:
+        """Answer a build that another has changed, or may carry; where none does, this process goes on with it."""
+        current = build
+        try:
+            current = _still_there(await self._journal.read_again(build), build)
+            return current
+        finally:
+            self._poller.follow(current)
 
     async def _store(self, build: BuildRecord, filename: str, upload: SourceUpload) -> BuildRecord:
         """S3 first, then the row: what fails in between leaves at most an object that nothing refers to."""
