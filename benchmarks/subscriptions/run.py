@@ -1,15 +1,17 @@
 """What a subscription costs the gateway, and how soon it sees a change: `python -m benchmarks subscriptions`.
 
-Memory is the difference of the process's resident memory, CPU its own by the scheduler's account, less what it
-takes while nothing changes. What a change takes by itself is measured on builds that nobody watches, and is taken
-off for deliveries. A change's age is counted from the moment DynamoDB has answered its write.
+Memory is the difference of the process's resident memory, CPU its own by the scheduler's account. What it takes
+while nothing changes is measured before and after each change, and taken off. What a change takes by itself is
+measured on builds that nobody watches, while as many sockets are open, and is taken off for deliveries. A change's
+age is counted from the moment DynamoDB has answered its write.
 """
 
 import asyncio
 import resource
-import time
 from collections import defaultdict
+from dataclasses import dataclass
 from itertools import pairwise
+from statistics import mean, median
 from typing import Any
 
 from benchmarks.processes import cpu_ms, resident_kb, system_ms
@@ -18,14 +20,25 @@ from benchmarks.subscriptions.storing import StoredTimes
 from tests.builds.replicas.builder import PacedBuilder
 
 SUBSCRIBERS, BUILDS = 10_000, 100
-WARM_UP, LOOK_S, SETTLE_S, IDLE_S = 20, 0.5, 3.0, 12.0
+WARM_UP, SETTLE_S = 20, 3.0
 INTERVAL_S = 5.0
 """Between two polls of a build, as it is by default."""
+WINDOW_S = 8.0
+"""What CPU is measured over: within it each build is polled, and its change has reached everybody."""
 PHASES = {"building": 2, "pushing": 3, "done": 4}
 """What the builder says in turn, and the sequence number that the change gets."""
-PHASE_S = 60.0
-"""At most, until a change has reached all."""
 CREATE = 'mutation { createWorkspace(input: {name: "Watched"}) { workspace { id } } }'
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU ms that the gateway took in a window; `system` is what of it was in the kernel."""
+
+    cpu: float
+    system: float
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(self.cpu - other.cpu, self.system - other.system)
 
 
 def measure(subscribers: int = SUBSCRIBERS) -> dict[str, Any]:
@@ -38,9 +51,10 @@ def measure(subscribers: int = SUBSCRIBERS) -> dict[str, Any]:
 async def _measure(subscribers: int) -> dict[str, Any]:
     async with running(INTERVAL_S) as (gateway, builder, times):
         workspace_id = (await ask(gateway, CREATE))["createWorkspace"]["workspace"]["id"]
-        change = await _unwatched(gateway, builder, workspace_id)
         builder.default = "pending"
-        builds = [await start(gateway, workspace_id, number) for number in range(BUILDS)]
+        for number in range(BUILDS):
+            await start(gateway, workspace_id, f"unwatched-{number}")
+        builds = [await start(gateway, workspace_id, f"watched-{number}") for number in range(BUILDS)]
         async with subscribed(gateway, builds, WARM_UP):
             await asyncio.sleep(SETTLE_S)
         memory, cpu = resident_kb(gateway.pid), cpu_ms(gateway.pid)
@@ -48,92 +62,74 @@ async def _measure(subscribers: int) -> dict[str, Any]:
             subscribing = cpu_ms(gateway.pid) - cpu
             await asyncio.sleep(SETTLE_S)
             held = resident_kb(gateway.pid) - memory
-            idle = await _idle(gateway)
-            phases = {phase: await _phase(gateway, builder, clients, phase, subscribers) for phase in PHASES}
+            idle, unwatched = await _change(gateway, builder, "unwatched")
+            _, watched = await _change(gateway, builder, "watched")
             grown = resident_kb(gateway.pid) - memory
+            arrived = [await _arrivals(clients, sequence, subscribers) for sequence in PHASES.values()]
     figures = {
         "subscribers": subscribers,
         "builds": BUILDS,
         "memory KB a subscriber": held / subscribers,
         "memory KB a subscriber, after all": grown / subscribers,
         "CPU ms a subscription, to begin": subscribing / subscribers,
-        "CPU ms/s idle": idle,
-        "CPU ms a change, unwatched": change,
+        "CPU ms/s idle": idle.cpu / WINDOW_S,
+        "CPU ms a change, unwatched": mean(change.cpu for change in unwatched) / BUILDS,
     }
-    return figures | _deliveries(phases, times, idle, change) | _polls(builder)
+    return figures | _costs(unwatched, watched, subscribers) | _ages(arrived, times) | _polls(builder)
 
 
-async def _idle(gateway: Gateway) -> float:
-    """CPU ms a second while nothing changes."""
-    before = cpu_ms(gateway.pid)
-    await asyncio.sleep(IDLE_S)
-    return (cpu_ms(gateway.pid) - before) / IDLE_S
-
-
-async def _unwatched(gateway: Gateway, builder: PacedBuilder, workspace_id: str) -> float:
-    """CPU ms of a change that nobody watches."""
-    builder.default = "pending"
-    for number in range(BUILDS):
-        await start(gateway, workspace_id, number)
-    await asyncio.sleep(SETTLE_S)
-    idle = await _idle(gateway)
-    began, before = time.monotonic(), cpu_ms(gateway.pid)
+async def _change(gateway: Gateway, builder: PacedBuilder, apps: str) -> tuple[Usage, list[Usage]]:
+    """Let these builds go through all phases: what idle windows took, and what each phase took beyond them."""
+    idle, changing = [await _usage(gateway)], []
     for phase in PHASES:
-        builder.default = phase
-        await asyncio.sleep(1.2 * INTERVAL_S)
-    changes_ms = cpu_ms(gateway.pid) - before - idle * (time.monotonic() - began)
-    return changes_ms / (BUILDS * len(PHASES))
+        builder.phases[apps] = phase
+        changing.append(await _usage(gateway))
+        idle.append(await _usage(gateway))
+    around = [Usage(mean((one.cpu, two.cpu)), mean((one.system, two.system))) for one, two in pairwise(idle)]
+    usual = Usage(median(one.cpu for one in idle), median(one.system for one in idle))
+    return usual, [change - rest for change, rest in zip(changing, around, strict=True)]
 
 
-async def _phase(
-    gateway: Gateway, builder: PacedBuilder, clients: list[ClientProcess], phase: str, subscribers: int
-) -> dict[str, Any]:
-    """Let all builds go one step on; until everybody has seen it."""
-    began, cpu, system = time.monotonic(), cpu_ms(gateway.pid), system_ms(gateway.pid)
-    builder.default = phase
-    sequence = PHASES[phase]
-    async with asyncio.timeout(PHASE_S):
-        question = {"sequence": sequence, "all": False}
-        while True:
-            await asyncio.sleep(LOOK_S)
-            if sum([(await client.ask(question))["count"] for client in clients]) >= subscribers:
-                break
-    await asyncio.sleep(SETTLE_S)
-    took_s, cpu = time.monotonic() - began, cpu_ms(gateway.pid) - cpu
-    system = system_ms(gateway.pid) - system
-    answers = [await client.ask({"sequence": sequence, "all": True}) for client in clients]
+async def _usage(gateway: Gateway) -> Usage:
+    before = Usage(cpu_ms(gateway.pid), system_ms(gateway.pid))
+    await asyncio.sleep(WINDOW_S)
+    return Usage(cpu_ms(gateway.pid), system_ms(gateway.pid)) - before
+
+
+async def _arrivals(clients: list[ClientProcess], sequence: int, subscribers: int) -> list[tuple[str, float]]:
+    """The build and the time of each event with a number; everybody has had it, once."""
+    answers = [await client.ask({"sequence": sequence}) for client in clients]
     errors = [error for answer in answers for error in answer["errors"]]
     assert not errors, errors
+    arrivals = [arrival for answer in answers for arrival in answer["arrivals"]]
+    assert len(arrivals) == subscribers, f"{len(arrivals)} events {sequence}"
+    assert sequence < max(PHASES.values()) or sum(answer["completed"] for answer in answers) == subscribers
+    return arrivals
+
+
+def _costs(unwatched: list[Usage], watched: list[Usage], subscribers: int) -> dict[str, Any]:
+    """CPU of a delivery: the end of a subscription is one more frame, and no delivery of its own."""
+    delivering = [change - alone for change, alone in zip(watched, unwatched, strict=True)]
+    each = [change.cpu * 1000 / subscribers for change in delivering]
     return {
-        "arrivals": [arrival for answer in answers for arrival in answer["arrivals"]],
-        "completed": sum(answer["completed"] for answer in answers),
-        "took_s": took_s,
-        "cpu_ms": cpu,
-        "system_ms": system,
+        "CPU us a delivery": mean(each),
+        "CPU us a delivery, least and most of a phase": f"{min(each):.1f} {max(each):.1f}",
+        "CPU us a delivery, with the change": mean(change.cpu for change in watched) * 1000 / subscribers,
+        "kernel us a delivery": mean(change.system for change in delivering) * 1000 / subscribers,
     }
 
 
-def _deliveries(
-    phases: dict[str, dict[str, Any]], times: StoredTimes, idle: float, change: float
-) -> dict[str, Any]:
-    """CPU and age of what was delivered; `spread` is from the first subscriber that got a change to each."""
+def _ages(arrived: list[list[tuple[str, float]]], times: StoredTimes) -> dict[str, Any]:
+    """How old changes were when they arrived; `spread` is from the first subscriber that got one to each."""
     ages, spread = [], []
-    for phase in phases.values():
+    for arrivals in arrived:
         first: dict[str, float] = defaultdict(lambda: float("inf"))
-        for build, arrived in phase["arrivals"]:
-            first[build] = min(first[build], arrived)
-        ages += [(arrived - times.last_before(build, arrived)) * 1000 for build, arrived in phase["arrivals"]]
-        spread += [(arrived - first[build]) * 1000 for build, arrived in phase["arrivals"]]
-    # What ends the subscriptions with the last change is one more frame each.
-    changes_ms = sum(phase["cpu_ms"] - idle * phase["took_s"] for phase in phases.values())
+        for build, at in arrivals:
+            first[build] = min(first[build], at)
+        ages += [(at - times.last_before(build, at)) * 1000 for build, at in arrivals]
+        spread += [(at - first[build]) * 1000 for build, at in arrivals]
     return {
         "deliveries": len(ages),
-        "completed": max(phase["completed"] for phase in phases.values()),
-        "CPU us a delivery": (changes_ms - change * BUILDS * len(phases)) * 1000 / len(ages),
-        "CPU us a delivery, with the change": changes_ms * 1000 / len(ages),
-        "kernel us a delivery, polls included": sum(phase["system_ms"] for phase in phases.values())
-        * 1000
-        / len(ages),
         "age ms p50": _percentile(ages, 0.5),
         "age ms p99": _percentile(ages, 0.99),
         "age ms max": max(ages),

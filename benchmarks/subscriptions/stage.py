@@ -128,9 +128,9 @@ async def ask(gateway: Gateway, query: str) -> Any:
     return answer["data"]
 
 
-async def start(gateway: Gateway, workspace_id: str, number: int) -> str:
+async def start(gateway: Gateway, workspace_id: str, app: str) -> str:
     """Start a build; its id."""
-    given = {"workspaceId": workspace_id, "appName": f"app-{number}", "file": None}
+    given = {"workspaceId": workspace_id, "appName": app, "file": None}
     form = {
         "operations": json.dumps({"query": START, "variables": {"input": given}}),
         "map": json.dumps({"0": ["variables.input.file"]}),

@@ -53,7 +53,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of release/tools.lock."""
     folder = tmp_path_factory.mktemp("tools")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=60)
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    pip = [f"{folder}/bin/python", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     options = ["--no-deps", "--require-hashes", "-r", f"{ROOT}/release/tools.lock"]
     subprocess.run([*pip, *options], check=True, timeout=600)
     return folder / "bin"
