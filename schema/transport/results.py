@@ -47,6 +47,13 @@ class EncodedResult:
         self.body = encode_json(response_body(result))
 
 
+def may_be_tried_again(result: ExecutionResult | EncodedResult) -> bool:
+    """Whether the operation failed as a whole, and all that stood in its way may pass."""
+    failed = result.result if isinstance(result, EncodedResult) else result
+    errors = failed.errors or ()
+    return is_request_error(failed) and all((error.extensions or {}).get("retryable") for error in errors)
+
+
 def json_of(result: ExecutionResult | EncodedResult) -> object:
     """What stands for a result in JSON that is yet to be encoded."""
     return orjson.Fragment(result.body) if isinstance(result, EncodedResult) else response_body(result)

@@ -3,7 +3,8 @@
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md and
 https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
 
-A stream that ends without `complete` was cut, and clients connect again; so that is how a draining server ends it.
+A stream that ends without `complete` was cut, and clients connect again; so that is how a draining server ends it,
+and what ends a subscription that may go on with another try. Then its last result says what went wrong.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from strawberry.http.streaming import MultipartSubscriptionTransport, SSETranspo
 
 from schema.errors import log_unexpected
 from schema.transport.encoding import encode_json
+from schema.transport.results import may_be_tried_again
 
 
 class EventStream(SSETransport):
@@ -51,8 +53,9 @@ Format = Callable[[Any], object]
 class StreamResponse(Response):
     """The results of one operation, each sent as soon as it is there.
 
-    It ends with the operation (saying so), when the client goes away, or when `draining` is set (saying nothing).
-    In each case the operation's generator has been closed when the response is over.
+    It ends with the operation (saying so), when the client goes away, or when `draining` is set (saying nothing);
+    that is given for subscriptions, which are taken up again. In each case the operation's generator has been
+    closed when the response is over.
     """
 
     def __init__(
@@ -96,13 +99,16 @@ class StreamResponse(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _write(self, send: Send) -> None:
+        goes_on = False
         async with aclosing(self._results) as results:
             async for result in results:
                 response = cast("GraphQLHTTPResponse", self._format(result))
                 await _send_text(send, self._transport.encode_next(response, _encode_text))
                 # Sending does not wait, nor fail when the client is gone: let the other tasks see that.
                 await asyncio.sleep(0)
-        await _send_text(send, self._transport.encode_complete())
+                goes_on = self._draining is not None and may_be_tried_again(result)
+        if not goes_on:
+            await _send_text(send, self._transport.encode_complete())
 
     async def _keep_alive(self, send: Send) -> None:
         while True:

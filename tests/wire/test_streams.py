@@ -87,6 +87,23 @@ def test_failure_is_the_last_result(
     assert "hunter2" not in str(events)
 
 
+@pytest.mark.parametrize("headers", [SSE, MULTIPART])
+def test_failure_that_may_pass_is_no_end(served: Served, http: httpx.Client, headers: dict[str, str]) -> None:
+    """The last result says what it was; what tells of the end is missing, so that clients connect again."""
+    text = http.post(served.url, json={"query": "subscription{breaks}"}, headers=headers).text
+    assert '"code":"LOKI_CONNECTION_ERROR","retryable":true' in text
+    assert "complete" not in text
+    assert not text.endswith("--\r\n")
+
+
+def test_query_that_failed_for_a_while_is_complete(served: Served, http: httpx.Client) -> None:
+    """Only subscriptions are taken up again: nobody may repeat a mutation unasked."""
+    response = http.post(served.url, json={"query": "{slow}"}, headers=SSE)
+    (_, data), last = events_of(response)
+    assert json.loads(data)["errors"][0]["extensions"]["retryable"] is True
+    assert last == ("complete", "")
+
+
 def test_malformed_request_is_json_for_stream_clients(served: Served, http: httpx.Client) -> None:
     """Before there is an operation there is nothing to stream."""
     response = http.post(served.url, content=b"{", headers=SSE | {"content-type": "application/json"})

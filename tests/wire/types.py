@@ -192,6 +192,12 @@ class Subscription:
         raise ConflictError("Nothing to watch.")
 
     @strawberry.subscription
+    async def breaks(self) -> AsyncGenerator[int, None]:
+        """Break for a while, after a result."""
+        yield 0
+        raise LokiConnectionError("Loki did not answer.", retryable=True)
+
+    @strawberry.subscription
     async def rows(self, info: Info, key: int) -> AsyncGenerator[int, None]:
         """Read the same row for two events."""
         for _ in range(2):
