@@ -44,14 +44,17 @@ def _decode_bytes(content: str | bytes) -> bytes:
 
 
 def decode_item(item: Mapping[str, Mapping[str, Any]]) -> Item:
-    """Read a row; a page has thousands of values, so that texts and whole numbers take no call."""
+    """Read a row; a page has thousands of values, so that texts and usual numbers take no call."""
     row: Item = {}
     for name, value in item.items():
         if "S" in value:
             row[name] = value["S"]
         elif "N" in value:
             digits = value["N"]
-            row[name] = int(digits) if digits.isdecimal() else decode_number(digits)
+            if digits.isdecimal():
+                row[name] = int(digits)
+            else:
+                row[name] = Decimal(digits) if "." in digits else decode_number(digits)
         else:
             row[name] = decode_value(value)
     return row

@@ -28,6 +28,7 @@ EXPIRED_HOURS = range(WINDOW_HOURS + 1, 73)
 MAX_REMEMBERED = 50_000
 """Rows of which this process knows in which hour it last removed the expired ones; about 10 MB."""
 KINDS = "ied"
+_WHOLE, _READABLE = frozenset({int}), frozenset({int, Decimal})
 
 
 def window_attributes(now: datetime) -> tuple[str, ...]:
@@ -49,19 +50,21 @@ def to_figures(item: Item | None, now: datetime) -> Figures:
     read = (item or {}).get
     return Figures(
         newest_hour=newest,
-        invocations_by_hour=[_count(read(name, 0)) for name in invocations],
-        errors_by_hour=[_count(read(name, 0)) for name in errors],
-        duration_ms_by_hour=[float(_number(read(name, 0))) for name in durations],
+        invocations_by_hour=_counts([read(name, 0) for name in invocations]),
+        errors_by_hour=_counts([read(name, 0) for name in errors]),
+        duration_ms_by_hour=[float(value) for value in _numbers([read(name, 0) for name in durations])],
     )
 
 
-def _count(value: Any) -> int:
-    """A number of the row; what is none counts nothing."""
-    return value if type(value) is int else int(_number(value))
+def _counts(values: list[Any]) -> list[int]:
+    return values if _WHOLE.issuperset(map(type, values)) else [int(value) for value in _numbers(values)]
 
 
-def _number(value: Any) -> int | Decimal:
-    return value if isinstance(value, int | Decimal) else 0
+def _numbers(values: list[Any]) -> list[int | Decimal]:
+    """The numbers of a row; what is none counts nothing. A page has thousands, nearly all as they should be."""
+    if _READABLE.issuperset(map(type, values)):
+        return values
+    return [value if isinstance(value, int | Decimal) else 0 for value in values]
 
 
 class FiguresTable:
