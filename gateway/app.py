@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.builds.running import BuildLoops
 from gateway.records.clock import Clock, system_clock
+from gateway.records.origins import ANY, AllowedOrigins
 from gateway.services.cancellations import CancellationService
 from gateway.services.deletions import DeletionService
 from gateway.services.deployments import DeploymentService
@@ -95,6 +96,7 @@ def create_app(
     """
     schema = build_schema(introspection=settings.introspection)
     gateway = Gateway()
+    origins = AllowedOrigins(settings.cors_origins)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -111,7 +113,7 @@ def create_app(
                 resources,
                 max_body_bytes=settings.max_body_bytes,
                 max_upload_bytes=settings.max_upload_bytes,
-                allowed_origins=settings.cors_origins,
+                allowed_origins=origins,
                 draining=draining,
                 explorer=explorer_page if settings.explorer else None,
             )
@@ -134,7 +136,8 @@ def create_app(
             Middleware(InvokeMiddleware, invoke=gateway.invoke),  # in front of CORS: functions have their own
             Middleware(
                 CORSMiddleware,
-                allow_origins=settings.cors_origins,
+                allow_origins=(ANY,) if origins.are_any else (),
+                allow_origin_regex=origins.pattern,
                 allow_methods=("GET", "POST"),
                 allow_headers=CORS_HEADERS,
                 max_age=CORS_MAX_AGE_S,

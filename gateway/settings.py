@@ -12,11 +12,15 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.records.hosts import HostPattern
+from gateway.records.origins import AllowedOrigins
 
 BODY_OVERHEAD_BYTES = 256 * 1024
 """Of a request besides the source it carries: the document, and the other variables."""
 
-_ORIGIN = re.compile(r"https?://[^/\s?#@]+")
+LOOPBACK_ORIGINS = tuple(
+    f"{scheme}://{host}:*" for scheme in ("http", "https") for host in ("localhost", "127.0.0.1", "[::1]")
+)
+"""Pages that the developer serves on the own machine, from whatever port."""
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 StringList = Annotated[tuple[str, ...], NoDecode]
@@ -40,8 +44,10 @@ class Settings(BaseSettings):
     environment: str = Field("production", description="Name of the deployment, shown in logs.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     cors_origins: StringList = Field(
-        ("*",),
-        description="Origins that browsers may call from. Credentials are not used, so `*` is safe.",
+        LOOPBACK_ORIGINS,
+        description="Origins whose pages may call and open sockets, such as https://console.example.com; a port "
+        "`*` is any. Nobody is authenticated: such a page can do everything at a gateway that its visitor's "
+        "network reaches. So `*` alone, which is any page, is for a gateway that everybody reaches anyway.",
     )
 
     aws_region: str = Field("ap-northeast-2", description="Region of the table and the bucket.")
@@ -158,9 +164,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _known_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if origin != "*" and not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin such as https://console.example.com")
+        AllowedOrigins(value)
         return value
 
     @field_validator("function_namespaces")

@@ -1,12 +1,12 @@
 """The handshake of a socket: which protocol is spoken, and to whom."""
 
 import logging
-from collections.abc import Collection
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
-from strawberry.http.websocket_origin import is_same_origin, normalize_origin
+from strawberry.http.websocket_origin import is_same_origin
 
+from gateway.records.origins import AllowedOrigins
 from schema.transport.operations import Operations
 from schema.transport.websockets import Connection
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 async def serve_socket(
-    operations: Operations, allowed_origins: Collection[str], scope: Scope, receive: Receive, send: Send
+    operations: Operations, allowed_origins: AllowedOrigins, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Serve a socket from its handshake on: 403 for pages of other origins, 4406 for other protocols."""
     if (await receive())["type"] != "websocket.connect":
@@ -33,16 +33,16 @@ async def serve_socket(
         await connection.close(4406, "Subprotocol not acceptable")
 
 
-def _is_allowed(scope: Scope, allowed: Collection[str]) -> bool:
-    """Whether it comes from no page, from one of this host, or from an allowed origin; `*` allows all.
+def _is_allowed(scope: Scope, allowed: AllowedOrigins) -> bool:
+    """Whether it comes from no page, from one of this host, or from an allowed origin.
 
     Browsers let any page open sockets, and send cookies along: only the server can refuse.
     """
     headers = Headers(scope=scope)
     origin = headers.get("origin")
-    if origin is None or "*" in allowed or headers.get("sec-fetch-site") == "same-origin":
+    if origin is None or headers.get("sec-fetch-site") == "same-origin":
         return True
-    if is_same_origin(origin, headers.get("host")) or normalize_origin(origin) in allowed:
+    if is_same_origin(origin, headers.get("host")) or allowed.has(origin):
         return True
     logger.warning("a page of %r may not open sockets: CORS_ORIGINS does not name it", origin)
     return False

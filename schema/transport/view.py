@@ -4,19 +4,19 @@ Every answer of it is JSON with a code on each error, those of the HTTP layer in
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from strawberry.http import GraphQLRequestData
-from strawberry.http.websocket_origin import normalize_allowed_origins
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from gateway.errors import OperationTimeoutError
+from gateway.records.origins import AllowedOrigins
 from schema.context import Resources
 from schema.engine import GatewaySchema
 from schema.errors import MASKED_MESSAGE, log_unexpected, masked_extensions
@@ -45,7 +45,7 @@ class GraphQLView:
     """The endpoint.
 
     `max_body_bytes` bounds JSON bodies, `max_upload_bytes` each file; multipart bodies may have both together.
-    `allowed_origins` are those of CORS, for sockets. When `draining` is set, event streams end. `explorer` answers
+    `allowed_origins` may open sockets. When `draining` is set, event streams end. `explorer` answers
     browsers that navigate here.
     """
 
@@ -56,12 +56,12 @@ class GraphQLView:
         *,
         max_body_bytes: int,
         max_upload_bytes: int,
-        allowed_origins: Sequence[str],
+        allowed_origins: AllowedOrigins,
         draining: asyncio.Event,
         explorer: Explorer | None = None,
     ) -> None:
         self.operations = Operations(schema, resources)
-        self.allowed_origins = normalize_allowed_origins(allowed_origins)
+        self.allowed_origins = allowed_origins
         self.max_body_bytes = max_body_bytes
         self.max_upload_bytes = max_upload_bytes
         self.draining = draining

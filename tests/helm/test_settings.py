@@ -17,7 +17,7 @@ from tests.helm.chart import CHART, ROOT, one, render
 FIELDS = {name.upper(): field for name, field in Settings.model_fields.items()}
 NEEDED = {"BUILDER_SERVICE_URL", "LOKI_SERVICE_URL", "PROMETHEUS_SERVICE_URL"}
 """The code's defaults are this machine's, where a pod has nothing: the chart asks for them."""
-ORIGIN = r"^(\*|https?://[^/\s?#@]+)$"
+ORIGIN = r"^(\*|https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([0-9]{1,5}|\*))?)$"
 NAMESPACE = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 URL = "^(https?://.*)?$"
 KEYWORDS = {
@@ -40,7 +40,7 @@ SET = {
     "PUBLIC_URL": "https://blue.example.com",
     "ENVIRONMENT": 'with "quotes": and #',
     "LOG_LEVEL": "DEBUG",
-    "CORS_ORIGINS": ["https://console.example.com", "http://localhost:3000"],
+    "CORS_ORIGINS": ["https://console.example.com", "http://localhost:*"],
     "AWS_REGION": "eu-central-1",
     "AWS_ENDPOINT_URL": "https://aws.example.com",
     "AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.example.com",

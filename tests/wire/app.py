@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from gateway.records.origins import AllowedOrigins
 from gateway.server import listen, run
 from gateway.telemetry import configure_logging
 from schema.context import Resources
@@ -40,7 +41,6 @@ def make_app(
     draining: asyncio.Event,
     *,
     schema: GatewaySchema | None = None,
-    allowed_origins: tuple[str, ...] = ("https://console.example.com",),
     with_explorer: Callable[[Request], Response] | None = explorer,
 ) -> Starlette:
     """The view at /graphql, as the gateway mounts it."""
@@ -49,7 +49,7 @@ def make_app(
         cast("Resources", seen),
         max_body_bytes=MAX_BODY_BYTES,
         max_upload_bytes=MAX_UPLOAD_BYTES,
-        allowed_origins=allowed_origins,
+        allowed_origins=AllowedOrigins(["https://console.example.com"]),
         draining=draining,
         explorer=with_explorer,
     )
