@@ -1,7 +1,7 @@
 """The composition root: the application is put together here, of what wiring.py opens; lifespan closes it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
@@ -35,6 +35,7 @@ from gateway.web.errors import http_error
 from gateway.web.explorer import explorer_page, explorer_routes
 from gateway.web.former_invoke import FormerInvokeRoute, former_invoke_route
 from gateway.web.health import health_routes
+from gateway.web.hosts import OwnHostsMiddleware
 from gateway.web.invoke import InvokeMiddleware, InvokeRoute
 from gateway.web.sdl import sdl_route
 from gateway.wiring import Builds, Upstreams, make_builds, open_upstreams
@@ -88,11 +89,17 @@ class Gateway:
 
 
 def create_app(
-    settings: Settings, *, base_url: str, draining: asyncio.Event, clock: Clock = system_clock
+    settings: Settings,
+    *,
+    base_url: str,
+    draining: asyncio.Event,
+    clock: Clock = system_clock,
+    allowed_hosts: Collection[str] = (),
 ) -> Starlette:
     """Make the application; nothing is opened before its lifespan is entered.
 
-    `base_url` is where people reach it; when `draining` is set, event streams end.
+    `base_url` is where people reach it; when `draining` is set, event streams end. With `allowed_hosts`, requests
+    that name another host are refused.
     """
     schema = build_schema(introspection=settings.introspection)
     gateway = Gateway()
@@ -133,6 +140,7 @@ def create_app(
         ],
         exception_handlers={HTTPException: http_error},
         middleware=[
+            *([Middleware(OwnHostsMiddleware, hosts=allowed_hosts)] if allowed_hosts else ()),
             Middleware(InvokeMiddleware, invoke=gateway.invoke),  # in front of CORS: functions have their own
             Middleware(
                 CORSMiddleware,

@@ -45,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="serve the gateway; settings come from the environment")
+    # How `local` starts its gateway; none is any.
+    serve.add_argument("--allowed-host", action="append", default=[], help=argparse.SUPPRESS)
     serve.set_defaults(run=_serve)
 
     local = commands.add_parser("local", help="start the whole platform on this machine")
@@ -101,7 +103,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def _serve(_: argparse.Namespace) -> int:
+def _serve(arguments: argparse.Namespace) -> int:
     # Until the server has a handler of its own. In a container this is process 1, which no signal ends by default.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from gateway import app, server  # each command loads what it needs: `schema` needs no network
@@ -116,7 +118,12 @@ def _serve(_: argparse.Namespace) -> int:
     logger.info("gateway %s, environment %s", __version__, settings.environment)
     draining = asyncio.Event()
     asyncio.run(check_prepared(settings))
-    served = app.create_app(settings, base_url=settings.public_url or server.url_of(listener), draining=draining)
+    served = app.create_app(
+        settings,
+        base_url=settings.public_url or server.url_of(listener),
+        draining=draining,
+        allowed_hosts=arguments.allowed_host,
+    )
     server.run(
         served,
         listener,

@@ -5,12 +5,14 @@ What runs is listed in services.py, how one service is kept running in supervisi
 
 import argparse
 import asyncio
+import ipaddress
 import os
 import signal
 import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gateway.local.folder import FolderError, locked_folder
 from gateway.local.processes import listen
@@ -22,6 +24,7 @@ from gateway.settings import SettingsError, load_settings
 GATEWAY_GRACE_S = 2.5
 OTHERS_GRACE_S = 2.0  # after the gateway: 4.5 s in all, then nothing is left
 PARENT_POLL_S = 0.5
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 class StartError(Exception):
@@ -51,7 +54,7 @@ def _require_packages() -> None:
 def _options(args: argparse.Namespace) -> LocalOptions:
     try:
         with listen(args.host, args.port) as listener:
-            port: int = listener.getsockname()[1]
+            address, port = listener.getsockname()[:2]
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).removesuffix(".")
         raise StartError(
@@ -64,6 +67,7 @@ def _options(args: argparse.Namespace) -> LocalOptions:
     return LocalOptions(
         host=args.host,
         port=port,
+        allowed_hosts=_hosts_of(address, args.host),
         data_dir=Path(args.data_dir).resolve(),  # the services and their steps run in folders of their own
         mode=mode,
         empty=args.empty,
@@ -72,6 +76,14 @@ def _options(args: argparse.Namespace) -> LocalOptions:
         prometheus_url=args.prometheus_url,
         builder_url=args.builder_url,
     )
+
+
+def _hosts_of(address: str, host: str) -> tuple[str, ...]:
+    """What requests may name as their host where the gateway listens on loopback; elsewhere any, which is none."""
+    if not ipaddress.ip_address(address).is_loopback:
+        return ()
+    public = urlsplit(load_settings().public_url or "").hostname
+    return tuple(dict.fromkeys((*LOOPBACK_HOSTS, host, *((public,) if public else ()))))
 
 
 def _why_no_wasm() -> str | None:

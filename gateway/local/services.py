@@ -26,6 +26,8 @@ class LocalOptions:
 
     host: str
     port: int
+    allowed_hosts: tuple[str, ...]
+    """Which the gateway answers to; none is any."""
     data_dir: Path
     mode: str
     empty: bool
@@ -126,6 +128,7 @@ class Plan:
 
     def _gateway(self, told: dict[str, str]) -> Service:
         host, port = self._options.host, self._options.port
+        allowed = (f"--allowed-host={name}" for name in self._options.allowed_hosts)
         env = gateway_environment(
             self._env,
             host=host,
@@ -141,7 +144,7 @@ class Plan:
         return Service(
             name="gateway",
             log_name="gateway",
-            command=(sys.executable, "-m", "gateway", "serve"),
+            command=(sys.executable, "-m", "gateway", "serve", *allowed),
             url=reachable_url(host, port),
             ready_path="/readyz",
             env=env,

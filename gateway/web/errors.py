@@ -1,5 +1,6 @@
 """Errors of the HTTP layer outside /graphql and /invoke: unknown paths, and methods that a path does not have."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import orjson
@@ -27,5 +28,10 @@ def http_error(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "other methods")
         message = f"{path} is not served over {request.method}, but over {allowed}."
+    return error_response(error.status_code, code, message, error.headers)
+
+
+def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """One error as an answer."""
     body = {"errors": [{"message": message, "extensions": {"code": code, "retryable": False}}]}
-    return Response(orjson.dumps(body), error.status_code, error.headers, "application/json")
+    return Response(orjson.dumps(body), status, headers, "application/json")

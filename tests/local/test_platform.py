@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from gateway.local.folder import locked_folder
 from gateway.local.processes import listen
@@ -148,6 +149,32 @@ def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
         platform.process.send_signal(signal.SIGINT)
         assert platform.process.wait(timeout=6) == 0
         assert marked(platform.mark) == {}
+
+
+def answers_to(url: str, host: str) -> int:
+    """The status of a query that names this host."""
+    asked = {"query": "{__typename}"}
+    return httpx.get(url, params=asked, headers={"host": host}, trust_env=False, timeout=20).status_code
+
+
+def test_other_hosts_are_refused_on_loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page on a name that was made to lead here gets nothing; the machine's own and PUBLIC_URL's are served."""
+    monkeypatch.setenv("PUBLIC_URL", "https://Blue.example.com:8443")
+    with running_platform(tmp_path, "--empty") as platform:
+        url = platform.await_line("Explorer").split()[-1]
+        platform.await_line("Ready in")
+        for host in ("localhost", "localhost:5173", "127.0.0.1:1", "[::1]", "[::1]:8000", "blue.example.com"):
+            assert answers_to(url, host) == 200, host
+        for host in ("evil.example.com", "127.0.0.1.evil.example.com:8000", "example.com", "0.0.0.0", "[::1", ""):
+            assert answers_to(url, host) == 400, host
+
+
+def test_any_host_is_served_elsewhere(tmp_path: Path) -> None:
+    """Who listens for other machines is reached by names that nobody can know here."""
+    with running_platform(tmp_path, "--empty", "--host", "0.0.0.0") as platform:
+        url = platform.await_line("Explorer").split()[-1]
+        platform.await_line("Ready in")
+        assert answers_to(url, "laptop.lan:8000") == 200
 
 
 def test_deaths_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
