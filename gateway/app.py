@@ -42,6 +42,7 @@ from gateway.wiring import Builds, Upstreams, make_builds, open_upstreams
 from schema.context import Resources
 from schema.engine import GatewaySchema
 from schema.root import build_schema
+from schema.transport.uploads import UploadTurns
 from schema.transport.view import GraphQLView
 
 MAX_POLLER_AGE_S = 60.0
@@ -120,6 +121,7 @@ def create_app(
                 resources,
                 max_body_bytes=settings.max_body_bytes,
                 max_upload_bytes=settings.max_upload_bytes,
+                upload_turns=UploadTurns(),
                 allowed_origins=origins,
                 draining=draining,
                 explorer=explorer_page if settings.explorer else None,

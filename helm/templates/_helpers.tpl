@@ -130,9 +130,9 @@ env:
 {{- end }}
 {{- end }}
 
-{{/* Room for uploads, written as Kubernetes writes it: in GiB where it is whole ones. */}}
+{{/* Room for the 20 uploads that the gateway takes at a time, written as Kubernetes writes it: in GiB where it is whole ones. */}}
 {{- define "gateway.tmpSize" -}}
 {{- $upload := divf (default 52428800 .Values.settings.MAX_UPLOAD_BYTES) 1048576 | ceil | int }}
-{{- $size := mul .Values.uploadsAtOnce $upload }}
+{{- $size := mul 20 $upload }}
 {{- ternary (printf "%dGi" (div $size 1024)) (printf "%dMi" $size) (eq (mod $size 1024) 0) }}
 {{- end }}

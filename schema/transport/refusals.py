@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.errors import PayloadTooLargeError
+from gateway.errors import OperationTimeoutError, PayloadTooLargeError
 from schema.errors import BAD_REQUEST
 
 DISCARD_S = 2.0
@@ -17,6 +17,8 @@ and a client that is still sending would not see why; 50 MB take less than this 
 
 class RequestError(Exception):
     """The request can't be served as it is; answered with `status`, `reason` and `code`."""
+
+    retryable = False
 
     def __init__(
         self, status: int, reason: str, code: str = BAD_REQUEST, headers: Mapping[str, str] | None = None
@@ -33,6 +35,15 @@ class TooLargeError(RequestError):
 
     def __init__(self, reason: str):
         super().__init__(413, reason, PayloadTooLargeError.code, {"connection": "close"})
+
+
+class BusyError(RequestError):
+    """The request can be served, but not now."""
+
+    retryable = True
+
+    def __init__(self, reason: str):
+        super().__init__(503, reason, OperationTimeoutError.code)
 
 
 async def refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

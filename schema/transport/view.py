@@ -34,7 +34,7 @@ from schema.transport.requests import (
 )
 from schema.transport.results import error_response, json_of, result_response
 from schema.transport.streams import EventStream, MultipartStream, StreamResponse
-from schema.transport.uploads import UploadRequest, read_multipart
+from schema.transport.uploads import UploadRequest, UploadTurns, read_multipart
 
 Explorer = Callable[[Request], Awaitable[Response] | Response]
 
@@ -44,7 +44,8 @@ TOO_LARGE = 413
 class GraphQLView:
     """The endpoint.
 
-    `max_body_bytes` bounds JSON bodies, `max_upload_bytes` each file; multipart bodies may have both together.
+    `max_body_bytes` bounds JSON bodies, `max_upload_bytes` the files of a request; multipart bodies may have both
+    together, and wait for one of `upload_turns`.
     `allowed_origins` may open sockets. When `draining` is set, event streams end. `explorer` answers
     browsers that navigate here.
     """
@@ -56,6 +57,7 @@ class GraphQLView:
         *,
         max_body_bytes: int,
         max_upload_bytes: int,
+        upload_turns: UploadTurns,
         allowed_origins: AllowedOrigins,
         draining: asyncio.Event,
         explorer: Explorer | None = None,
@@ -64,6 +66,7 @@ class GraphQLView:
         self.allowed_origins = allowed_origins
         self.max_body_bytes = max_body_bytes
         self.max_upload_bytes = max_upload_bytes
+        self.upload_turns = upload_turns
         self.draining = draining
         self.explorer = explorer
 
@@ -98,7 +101,7 @@ class GraphQLView:
         try:
             return await self._respond(request, limit, accepted)
         except RequestError as error:
-            extensions = {"code": error.code, "retryable": False}
+            extensions = {"code": error.code, "retryable": error.retryable}
             return error_response(accepted, error.status, error.reason, extensions, error.headers)
         except ClientDisconnect:
             return None
@@ -147,7 +150,10 @@ class GraphQLView:
         limit.check_length(request.headers.get("content-length"))
         if media_type == "multipart/form-data":
             operations = await read_multipart(
-                request, max_file_bytes=self.max_upload_bytes, max_field_bytes=self.max_body_bytes
+                request,
+                self.upload_turns,
+                max_file_bytes=self.max_upload_bytes,
+                max_field_bytes=self.max_body_bytes,
             )
             return request_data(operations)
         if media_type != "application/json":

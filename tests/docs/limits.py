@@ -48,6 +48,7 @@ LIMITS = (
     Limit("Memory of a function", "gateway.services.validation.MEMORY_MB", " MB"),
     Limit("Timeout of a function", "gateway.services.validation.TIMEOUT_S", " s"),
     Limit("Replicas of a deploy", "gateway.services.build_inputs.REPLICAS"),
+    Limit("Uploads of a replica at a time", "schema.transport.uploads.MAX_UPLOADS"),
     Limit("Files of an upload request", "schema.transport.uploads.MAX_FILES"),
     Limit("A zip, unpacked", "gateway.services.uploads.MAX_UNPACKED_BYTES", " bytes"),
     Limit("A zip, unpacked to packed", "gateway.services.uploads.MAX_RATIO", " times"),

@@ -19,7 +19,7 @@ REFERENCE = ROOT / "docs" / "reference.md"
 SAID_BETTER = {
     "INTERNAL_SERVER_ERROR": "What nobody expected; the log has it under `details.errorId`.",
     "TIMEOUT": "The operation took longer than it may, or the gateway stopped in the middle of it; the request "
-    "came too slowly; a function called over HTTP did not answer in time.",
+    "came too slowly; an upload waited too long for its turn; a function called over HTTP did not answer in time.",
 }
 """Where the code is that of more than its class says."""
 REFUSED = {

@@ -16,6 +16,7 @@ import yaml
 
 from gateway.server import KEEP_ALIVE_S
 from gateway.settings import Settings
+from schema.transport.uploads import MAX_UPLOADS, TURN_TIMEOUT_S
 from tests.docs.blocks import DOCS, read_blocks
 from tests.docs.markdown import PAGES, ROOT
 from tests.docs.test_tables import SOURCES
@@ -94,7 +95,8 @@ def test_figures_of_the_chart_are_its_own() -> None:
     assert f"waits for {before} s" in text
     assert f"has {before + drain_s + 10} s: {before} + `DRAIN_TIMEOUT_S` + 10" in text
     assert f"Request {request}, limit {limit}" in text
-    assert f"room for {values['uploadsAtOnce']} of" in text
+    assert f"takes {MAX_UPLOADS} at a time, and the chart gives `/tmp` room for {MAX_UPLOADS} of" in text
+    assert f"One more waits for {TURN_TIMEOUT_S:g} s" in text
 
 
 def test_log_lines_of_the_guide_exist() -> None:

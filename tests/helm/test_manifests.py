@@ -10,6 +10,7 @@ from starlette.routing import Route
 from gateway.app import create_app
 from gateway.settings import Settings
 from gateway.web.health import CHECK_TIMEOUT_S
+from schema.transport.uploads import MAX_UPLOADS
 from tests.helm.chart import OLDEST, ROOT, SETS, ask, of_kind, one, render, rendered
 
 pytestmark = pytest.mark.ci
@@ -191,12 +192,12 @@ def test_pods_roll_when_settings_change_and_not_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uploads", "upload_bytes", "size"),
-    [(20, 52_428_800, "1000Mi"), (4, 1_073_741_824, "4Gi"), (3, 1, "3Mi")],
+    ("upload_bytes", "size"),
+    [(52_428_800, f"{MAX_UPLOADS * 50}Mi"), (1_073_741_824, f"{MAX_UPLOADS}Gi"), (1, f"{MAX_UPLOADS}Mi")],
 )
-def test_tmp_has_room_for_uploads(uploads: int, upload_bytes: int, size: str) -> None:
-    """As many uploads at once as the values say, of the size that the gateway takes."""
-    spec = gateway_pod(uploadsAtOnce=uploads, settings={"MAX_UPLOAD_BYTES": upload_bytes})["spec"]
+def test_tmp_has_room_for_uploads(upload_bytes: int, size: str) -> None:
+    """For as many uploads at a time as the gateway takes, of the size that it takes."""
+    spec = gateway_pod(settings={"MAX_UPLOAD_BYTES": upload_bytes})["spec"]
     assert spec["volumes"] == [{"name": "tmp", "emptyDir": {"sizeLimit": size}}]
     assert spec["containers"][0]["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
 

@@ -18,6 +18,7 @@ from gateway.server import listen, run
 from gateway.telemetry import configure_logging
 from schema.context import Resources
 from schema.engine import GatewaySchema, make_schema
+from schema.transport.uploads import UploadTurns
 from schema.transport.view import GraphQLView
 from tests.wire.seen import Watched
 from tests.wire.types import Mutation, Query, Subscription
@@ -41,6 +42,7 @@ def make_app(
     draining: asyncio.Event,
     *,
     schema: GatewaySchema | None = None,
+    upload_turns: UploadTurns | None = None,
     with_explorer: Callable[[Request], Response] | None = explorer,
 ) -> Starlette:
     """The view at /graphql, as the gateway mounts it."""
@@ -49,6 +51,7 @@ def make_app(
         cast("Resources", seen),
         max_body_bytes=MAX_BODY_BYTES,
         max_upload_bytes=MAX_UPLOAD_BYTES,
+        upload_turns=upload_turns or UploadTurns(),
         allowed_origins=AllowedOrigins(["https://console.example.com"]),
         draining=draining,
         explorer=with_explorer,

@@ -70,7 +70,7 @@ def test_file_is_refused_at_the_byte_that_is_too_many(served: Served) -> None:
             client.recv(1)
         client.settimeout(10)
         client.sendall(chunk(b"x"))
-        message = f"The file is longer than the {MAX_UPLOAD_BYTES} bytes of MAX_UPLOAD_BYTES."
+        message = f"The upload is longer than the {MAX_UPLOAD_BYTES} bytes of MAX_UPLOAD_BYTES."
         assert answer_of(client) == (413, "PAYLOAD_TOO_LARGE", message)
 
 
