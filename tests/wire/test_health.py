@@ -47,6 +47,34 @@ async def test_not_ready_says_which_check_failed() -> None:
     assert await ask("/readyz", age_s=31) == (503, {"status": "unavailable", "checks": checks})
 
 
+async def test_table_is_asked_once_a_second() -> None:
+    """However many ask: those who ask meanwhile share the check, and its answer is kept, a bad one too."""
+    asked, now = 0, 100.0
+    go_on = asyncio.Event()
+
+    async def fails_at_first() -> None:
+        nonlocal asked
+        asked += 1
+        await go_on.wait()
+        if asked == 1:
+            raise DynamoDBError("It is CREATING.")
+
+    app = Starlette(routes=health_routes(fails_at_first, lambda: 1, max_poller_age_s=30, monotonic=lambda: now))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+
+        async def status() -> int:
+            return (await client.get("/readyz")).status_code
+
+        together = [asyncio.create_task(status()) for _ in range(10)]
+        await asyncio.sleep(0.05)
+        go_on.set()
+        assert await asyncio.gather(*together) == [503] * 10
+        now += 0.9
+        assert (await status(), asked) == (503, 1)
+        now += 0.1
+        assert (await status(), asked) == (200, 2)
+
+
 async def test_not_ready_when_the_table_does_not_answer() -> None:
     """The probe answers before kubelet gives up."""
 
