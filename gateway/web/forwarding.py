@@ -56,7 +56,8 @@ def request_headers(scope: Scope, prefix: str) -> RawHeaders:
     kept = [(name, value) for name, value in given if name not in dropped | replaced]
     client = scope.get("client")
     passed = _values(given, b"x-forwarded-for")
-    if client and not b", ".join(passed).endswith(client[0].encode()):  # a trusted proxy's client is in it already
+    last = b",".join(passed).rpartition(b",")[2].strip()
+    if client and last != client[0].encode():  # a trusted proxy's client is in it already
         passed.append(client[0].encode())
     kept.append((LOOP_HEADER, b", ".join([*_values(given, LOOP_HEADER), LOOP_NAME])))
     kept.append((b"x-forwarded-prefix", prefix.encode()))

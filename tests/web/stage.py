@@ -153,10 +153,10 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, error["extensions"]["code"]
 
 
-async def raw(stage: Stage, head: bytes) -> bytes:
-    """The answer to a request whose head is sent as it is."""
+async def raw(stage: Stage, head: bytes, client: str = "127.0.0.1") -> bytes:
+    """The answer to a request whose head is sent as it is, from an address of this machine."""
     host, port = stage.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await asyncio.open_connection(host, int(port), local_addr=(client, 0))
     writer.write(head + b"\r\nhost: gateway.example.com\r\nconnection: close\r\n\r\n")
     content = await reader.read()
     writer.close()

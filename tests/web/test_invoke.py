@@ -33,6 +33,25 @@ async def test_request_passes_as_it_is(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        ("", "127.0.0.2"),
+        ("1.2.3.4", "1.2.3.4, 127.0.0.2"),
+        ("1127.0.0.2", "1127.0.0.2, 127.0.0.2"),
+        ("1.2.3.4,127.0.0.2", "1.2.3.4,127.0.0.2"),
+        ("127.0.0.2", "127.0.0.2"),
+    ],
+)
+async def test_function_is_told_whose_call_it_is(stage: Stage, sent: str, passed: str) -> None:
+    """The caller's own address is last, whatever it says of itself; it is there once."""
+    said = f"\r\nx-forwarded-for: {sent}" if sent else ""
+    head = f"GET {stage.path('')} HTTP/1.1{said}"
+    answer = await raw(stage, head.encode(), client="127.0.0.2")
+    told = dict(httpx.Response(200, content=answer.partition(b"\r\n\r\n")[2]).json()["headers"])
+    assert told["x-forwarded-for"] == passed
+
+
+@pytest.mark.parametrize(
     ("rest", "target"),
     [("", "/?"), ("/", "/?"), ("?a=b", "/?a=b"), ("/?", "/?"), ("//", "//?"), ("/%0A", "/%0A?")],
 )
