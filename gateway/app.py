@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from gateway.builds.running import BuildLoops
@@ -61,6 +61,33 @@ class Gateway:
         self.upstreams: Upstreams | None = None
         self.loops: BuildLoops | None = None
 
+    @asynccontextmanager
+    async def running(
+        self, settings: Settings, schema: GatewaySchema, *, base_url: str, draining: asyncio.Event, clock: Clock
+    ) -> AsyncIterator[None]:
+        """Open the upstreams, make what is served of them, and carry builds meanwhile."""
+        async with AsyncExitStack() as stack:
+            self.upstreams = await open_upstreams(settings, clock, stack)
+            builds = make_builds(settings, self.upstreams, clock)
+            self.loops = builds.loops
+            resources = _make_resources(settings, self.upstreams, builds, clock, base_url=base_url)
+            stack.push_async_callback(resources.invocations.finish)
+            self.invoke_route = InvokeRoute(resources.invocations, draining)
+            self.former_invoke_route = FormerInvokeRoute(resources.invocations, settings.max_body_bytes)
+            self.view = GraphQLView(
+                schema,
+                resources,
+                max_body_bytes=settings.max_body_bytes,
+                max_upload_bytes=settings.max_upload_bytes,
+                upload_turns=UploadTurns(),
+                allowed_origins=AllowedOrigins(settings.cors_origins),
+                draining=draining,
+                explorer=explorer_page if settings.explorer else None,
+            )
+            loops = {"the execution feed": resources.execution_feed.run}
+            async with builds.loops.running(draining, drain_timeout_s=settings.drain_timeout_s, others=loops):
+                yield
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the GraphQL endpoint."""
         if self.view is None:
@@ -102,58 +129,40 @@ def create_app(
     `base_url` is where people reach it; when `draining` is set, event streams end. With `allowed_hosts`, requests
     that name another host are refused.
     """
-    schema = build_schema(introspection=settings.introspection)
-    gateway = Gateway()
-    origins = AllowedOrigins(settings.cors_origins)
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            gateway.upstreams = await open_upstreams(settings, clock, stack)
-            builds = make_builds(settings, gateway.upstreams, clock)
-            gateway.loops = builds.loops
-            resources = _make_resources(settings, gateway.upstreams, builds, clock, base_url=base_url)
-            stack.push_async_callback(resources.invocations.finish)
-            gateway.invoke_route = InvokeRoute(resources.invocations, draining)
-            gateway.former_invoke_route = FormerInvokeRoute(resources.invocations, settings.max_body_bytes)
-            gateway.view = GraphQLView(
-                schema,
-                resources,
-                max_body_bytes=settings.max_body_bytes,
-                max_upload_bytes=settings.max_upload_bytes,
-                upload_turns=UploadTurns(),
-                allowed_origins=origins,
-                draining=draining,
-                explorer=explorer_page if settings.explorer else None,
-            )
-            loops = {"the execution feed": resources.execution_feed.run}
-            async with builds.loops.running(draining, drain_timeout_s=settings.drain_timeout_s, others=loops):
-                yield
-
+    schema, gateway = build_schema(introspection=settings.introspection), Gateway()
     return Starlette(
-        lifespan=lifespan,
-        routes=[
-            Route("/graphql", gateway),
-            WebSocketRoute("/graphql", gateway),
-            *(explorer_routes() if settings.explorer else ()),
-            former_invoke_route(gateway.former_invoke),
-            sdl_route(_text_of(schema) if settings.introspection else None),
-            *health_routes(gateway.check_dynamodb, gateway.poller_age_s, max_poller_age_s=MAX_POLLER_AGE_S),
-        ],
+        lifespan=lambda _: gateway.running(settings, schema, base_url=base_url, draining=draining, clock=clock),
+        routes=_make_routes(gateway, settings, schema),
         exception_handlers={HTTPException: http_error},
-        middleware=[
-            *([Middleware(OwnHostsMiddleware, hosts=allowed_hosts)] if allowed_hosts else ()),
-            Middleware(InvokeMiddleware, invoke=gateway.invoke),  # in front of CORS: functions have their own
-            Middleware(
-                CORSMiddleware,
-                allow_origins=(ANY,) if origins.are_any else (),
-                allow_origin_regex=origins.pattern,
-                allow_methods=("GET", "POST"),
-                allow_headers=CORS_HEADERS,
-                max_age=CORS_MAX_AGE_S,
-            ),
-        ],
+        middleware=_make_middleware(gateway, settings, allowed_hosts),
     )
+
+
+def _make_routes(gateway: Gateway, settings: Settings, schema: GatewaySchema) -> list[BaseRoute]:
+    return [
+        Route("/graphql", gateway),
+        WebSocketRoute("/graphql", gateway),
+        *(explorer_routes() if settings.explorer else ()),
+        former_invoke_route(gateway.former_invoke),
+        sdl_route(_text_of(schema) if settings.introspection else None),
+        *health_routes(gateway.check_dynamodb, gateway.poller_age_s, max_poller_age_s=MAX_POLLER_AGE_S),
+    ]
+
+
+def _make_middleware(gateway: Gateway, settings: Settings, allowed_hosts: Collection[str]) -> list[Middleware]:
+    """What requests go through, in this order."""
+    origins = AllowedOrigins(settings.cors_origins)
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=(ANY,) if origins.are_any else (),
+        allow_origin_regex=origins.pattern,
+        allow_methods=("GET", "POST"),
+        allow_headers=CORS_HEADERS,
+        max_age=CORS_MAX_AGE_S,
+    )
+    hosts = [Middleware(OwnHostsMiddleware, hosts=allowed_hosts)] if allowed_hosts else []
+    # Functions have CORS of their own.
+    return [*hosts, Middleware(InvokeMiddleware, invoke=gateway.invoke), cors]
 
 
 def schema_text() -> str:
@@ -169,19 +178,8 @@ def _make_resources(
     settings: Settings, upstreams: Upstreams, builds: Builds, clock: Clock, *, base_url: str
 ) -> Resources:
     """Make the services, and name what resolvers may use."""
-    dynamo, sources = upstreams.dynamo, upstreams.sources
-    functions = FunctionService(
-        dynamo, sources, upstreams.functions, clock, max_code_bytes=settings.max_code_bytes
-    )
+    dynamo, sources, journal = upstreams.dynamo, upstreams.sources, builds.journal
     spinapps = SpinApps(upstreams.kubernetes, dynamo.places, settings.function_namespaces)
-    checks = {
-        "dynamodb": dynamo.table.check,
-        "s3": sources.check,
-        "builder": upstreams.builder.check,
-        "loki": upstreams.loki.check,
-        "prometheus": upstreams.prometheus.check,
-        "kubernetes": upstreams.kubernetes.check,
-    }
     return Resources(
         dynamo=dynamo,
         sources=StoredSources(dynamo, sources),
@@ -189,39 +187,64 @@ def _make_resources(
         tails=LokiTail(settings.loki_service_url, clock=clock),
         prometheus=upstreams.prometheus,
         workspaces=WorkspaceService(dynamo, clock),
-        functions=functions,
-        deletions=DeletionService(dynamo, sources, spinapps, builds.journal, clock),
+        functions=FunctionService(
+            dynamo, sources, upstreams.functions, clock, max_code_bytes=settings.max_code_bytes
+        ),
+        deletions=DeletionService(dynamo, sources, spinapps, journal, clock),
         invocations=InvocationService(dynamo, upstreams.functions, clock),
-        starts=BuildStartService(
-            dynamo=dynamo,
-            sources=sources,
-            builder=upstreams.builder,
-            journal=builds.journal,
-            poller=builds.loops.poller,
-            clock=clock,
-            registry_url=settings.registry_url,
-            max_upload_bytes=settings.max_upload_bytes,
-        ),
-        deployments=DeploymentService(
-            dynamo=dynamo,
-            builder=upstreams.builder,
-            journal=builds.journal,
-            poller=builds.loops.poller,
-            endpoints=builds.loops.endpoints,
-            find_spinapp=spinapps.find,
-            places=PlaceChecks(dynamo, upstreams.kubernetes.get_spinapp_owner),
-            clock=clock,
-            namespaces=settings.function_namespaces,
-            registry_url=settings.registry_url,
-        ),
+        starts=_make_starts(settings, upstreams, builds, clock),
+        deployments=_make_deployments(settings, upstreams, builds, spinapps, clock),
         rollbacks=RollbackService(
-            dynamo, builds.journal, builds.loops.poller, clock, namespaces=settings.function_namespaces
+            dynamo, journal, builds.loops.poller, clock, namespaces=settings.function_namespaces
         ),
         cancellations=CancellationService(
-            dynamo, builds.journal, clock, delete_spinapp=upstreams.kubernetes.delete_spinapp
+            dynamo, journal, clock, delete_spinapp=upstreams.kubernetes.delete_spinapp
         ),
-        health=HealthService(checks),
+        health=_make_health(upstreams),
         feed=builds.feed,
         execution_feed=ExecutionFeed(dynamo.execution_logs, clock),
         base_url=base_url,
+    )
+
+
+def _make_starts(settings: Settings, upstreams: Upstreams, builds: Builds, clock: Clock) -> BuildStartService:
+    return BuildStartService(
+        dynamo=upstreams.dynamo,
+        sources=upstreams.sources,
+        builder=upstreams.builder,
+        journal=builds.journal,
+        poller=builds.loops.poller,
+        clock=clock,
+        registry_url=settings.registry_url,
+        max_upload_bytes=settings.max_upload_bytes,
+    )
+
+
+def _make_deployments(
+    settings: Settings, upstreams: Upstreams, builds: Builds, spinapps: SpinApps, clock: Clock
+) -> DeploymentService:
+    return DeploymentService(
+        dynamo=upstreams.dynamo,
+        builder=upstreams.builder,
+        journal=builds.journal,
+        poller=builds.loops.poller,
+        endpoints=builds.loops.endpoints,
+        find_spinapp=spinapps.find,
+        places=PlaceChecks(upstreams.dynamo, upstreams.kubernetes.get_spinapp_owner),
+        clock=clock,
+        namespaces=settings.function_namespaces,
+        registry_url=settings.registry_url,
+    )
+
+
+def _make_health(upstreams: Upstreams) -> HealthService:
+    return HealthService(
+        {
+            "dynamodb": upstreams.dynamo.table.check,
+            "s3": upstreams.sources.check,
+            "builder": upstreams.builder.check,
+            "loki": upstreams.loki.check,
+            "prometheus": upstreams.prometheus.check,
+            "kubernetes": upstreams.kubernetes.check,
+        }
     )

@@ -50,6 +50,31 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     local = commands.add_parser("local", help="start the whole platform on this machine")
+    _add_local_arguments(local)
+    local.set_defaults(run=_local)
+
+    migrate = commands.add_parser(
+        "migrate",
+        help="prepare the table and the bucket, and bring the rows that exist into the gateway's lists",
+        description="Can be run again at any time, beside running gateways. Exit code 1: something is left to do.",
+    )
+    _add_migrate_arguments(migrate)
+    migrate.set_defaults(run=_migrate)
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="check every system and permission that the gateway needs",
+        description="Exit code 1: something is wrong. It writes, and removes, a row and an object of its own.",
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(run=_doctor)
+
+    schema = commands.add_parser("schema", help="print the GraphQL schema")
+    schema.set_defaults(run=_schema)
+    return parser
+
+
+def _add_local_arguments(local: argparse.ArgumentParser) -> None:
     local.add_argument("--host", default="127.0.0.1", help="address of the gateway (default: %(default)s)")
     local.add_argument("--port", type=int, default=8000, help="port of the gateway (default: %(default)s)")
     local.add_argument("--data-dir", default=".blue", help="folder for what is kept (default: %(default)s)")
@@ -65,13 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--empty", action="store_true", help="make no sample workspace")
     for system in ("loki", "prometheus", "builder"):
         local.add_argument(f"--{system}-url", help=f"use this {system} instead of a stand-in")
-    local.set_defaults(run=_local)
 
-    migrate = commands.add_parser(
-        "migrate",
-        help="prepare the table and the bucket, and bring the rows that exist into the gateway's lists",
-        description="Can be run again at any time, beside running gateways. Exit code 1: something is left to do.",
-    )
+
+def _add_migrate_arguments(migrate: argparse.ArgumentParser) -> None:
     migrate.add_argument("--dry-run", action="store_true", help="change nothing; say what would be changed")
     migrate.add_argument(
         "--rate",
@@ -80,19 +101,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ROWS",
         help="rows written a second at most, ten times as many read; 0 for no limit (default: %(default)s)",
     )
-    migrate.set_defaults(run=_migrate)
-
-    doctor = commands.add_parser(
-        "doctor",
-        help="check every system and permission that the gateway needs",
-        description="Exit code 1: something is wrong. It writes, and removes, a row and an object of its own.",
-    )
-    doctor.add_argument("--json", action="store_true", help="print JSON")
-    doctor.set_defaults(run=_doctor)
-
-    schema = commands.add_parser("schema", help="print the GraphQL schema")
-    schema.set_defaults(run=_schema)
-    return parser
 
 
 def seconds(text: str) -> float:
