@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
+import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.errors import S3Error
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MISSING_CODES = frozenset({"NoSuchKey", "404"})
+RETRYABLE_CODES = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "503", "500"})
 READ_BYTES = 64 * 1024
 """Of an upload at once."""
 MAX_DELETED_KEYS = 1000
@@ -109,18 +111,22 @@ class SourceBucket:
         await self.delete_uploads(workspace_id)
 
     async def _delete_prefix(self, prefix: str) -> None:
-        with _translated("ListObjectsV2", prefix):
-            while True:
-                answer = await self._client.list_objects_v2(
+        while True:
+            with _translated("ListObjectsV2", prefix):
+                page = await self._client.list_objects_v2(
                     Bucket=self.name, Prefix=prefix, MaxKeys=MAX_DELETED_KEYS
                 )
-                keys: list[ObjectIdentifierTypeDef] = [
-                    {"Key": found["Key"]} for found in answer.get("Contents", ())
-                ]
-                if keys:
-                    await self._client.delete_objects(Bucket=self.name, Delete={"Objects": keys, "Quiet": True})
-                if not answer["IsTruncated"]:
-                    return
+            keys: list[ObjectIdentifierTypeDef] = [{"Key": found["Key"]} for found in page.get("Contents", ())]
+            if keys:
+                with _translated("DeleteObjects", prefix):
+                    answer = await self._client.delete_objects(
+                        Bucket=self.name, Delete={"Objects": keys, "Quiet": True}
+                    )
+                if errors := answer.get("Errors"):  # a 200 all the same; what is left would be listed again
+                    key, code = errors[0].get("Key", ""), errors[0].get("Code", "")
+                    raise _refusal("DeleteObjects", key, code, errors[0].get("Message"))
+            if not page["IsTruncated"]:
+                return
 
     async def ensure(self, region: str) -> bool:
         """Create the bucket where it is missing; answers whether it was."""
@@ -176,19 +182,23 @@ def _source_key(workspace_id: str, function_id: str) -> str:
     return f"{workspace_id}/{function_id}.py"
 
 
+def _refusal(operation: str, key: str, code: str, reason: object) -> S3Error:
+    # AWS's own words may name accounts and roles: they are for the operator, not for the caller.
+    logger.log(logging.DEBUG if code in MISSING_CODES else logging.WARNING, "S3 refused %s: %s", key, reason)
+    return S3Error(
+        f"S3 refused {operation} on {key}: {code}",
+        details={"awsCode": code},
+        retryable=code in RETRYABLE_CODES,
+    )
+
+
 @contextmanager
 def _translated(operation: str, key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        # AWS's own words may name accounts and roles: they are for the operator, not for the caller.
-        logger.log(logging.DEBUG if code in MISSING_CODES else logging.WARNING, "S3 refused %s: %s", key, error)
-        raise S3Error(
-            f"S3 refused {operation} on {key}: {code}",
-            details={"awsCode": code},
-            retryable=code in {"SlowDown", "InternalError", "ServiceUnavailable", "503", "500"},
-        ) from error
-    except (BotoCoreError, OSError, TimeoutError) as error:
+        raise _refusal(operation, key, code, error) from error
+    except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:
         logger.warning("S3 did not answer %s on %s: %r", operation, key, error)
         raise S3Error(f"S3 did not answer {operation} on {key}.", retryable=True) from error
