@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -33,6 +33,10 @@ class AwsProxy:
     """The number of the first call that is refused, as all after it are; None refuses none."""
     refused: str | None = None
     """The beginning of those operations that are refused; None refuses none."""
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """What happens between a call that is refused and its answer."""
+    lost: str | None = None
+    """The beginning of those operations that are done and answered as if they were refused; None loses none."""
     answers: dict[str, list[Response]] = field(default_factory=dict)
     """What the next calls of an operation are answered with, in place of the server's answer."""
     bodies: list[bytes] = field(default_factory=list)
@@ -53,6 +57,8 @@ class AwsProxy:
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         self.operations.append(f"dynamodb {operation}" if operation else f"s3 {request.method}")
         if self._is_refused(self.operations[-1]):
+            if self.meanwhile is not None:
+                await self.meanwhile()
             return _refusal(operation)
         if prepared := self.answers.get(operation):
             self.bodies.append(body)
@@ -62,6 +68,8 @@ class AwsProxy:
         answer = await self._forward(request, body)
         if self.index_lags and operation in WRITES and answer.status_code == 200:
             self.missed.append((request, _lagging(body)))
+        if self.lost is not None and self.operations[-1].startswith(self.lost):
+            return _refusal(operation)
         return answer
 
     async def catch_up(self) -> None:

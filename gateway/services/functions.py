@@ -1,6 +1,7 @@
 """Creating and changing functions: S3 first, then the table, whose write is the commit; deletions.py deletes."""
 
 import logging
+from datetime import datetime
 
 from gateway.errors import DynamoDBError, NotFoundError, S3Error
 from gateway.records.clock import Clock
@@ -96,7 +97,8 @@ class FunctionService:
             before = await self._sources.read_source(function.workspace_id, function_id)
             await self._sources.write_source(function.workspace_id, function_id, source)
         if attributes or removed:
-            attributes["lastModified"] = stamp(self._clock())
+            now = self._clock()
+            attributes["lastModified"] = stamp(now)
             deployed = "last_deployed" in changes  # by the client itself, with what this call changes
             redeploy = code is not None or bool(changes.keys() & DEPLOYED_CHANGES)
             try:
@@ -108,9 +110,9 @@ class FunctionService:
                     new_revision=redeploy and not deployed,
                     deployed=deployed,
                 )
-            except BaseException as error:
+            except BaseException:
                 if code is not None:
-                    await self._restore_source(function, None if isinstance(error, NotFoundError) else before)
+                    await self._undo_source(function, before, now)
                 raise
         return await self._require(function_id)
 
@@ -119,6 +121,21 @@ class FunctionService:
         if function is None:
             raise NotFoundError(f"There is no function {function_id}.", field="id")
         return function
+
+    async def _undo_source(self, function: FunctionRecord, before: bytes | None, at: datetime) -> None:
+        """Put back the source that was there before an update of this time, where the row is as it was too.
+
+        The update may have been written, and its answer lost; or another one has been since, whose source it is.
+        """
+        try:
+            stored = await self._dynamo.functions.get(function.id)
+        except DynamoDBError:
+            logger.warning("S3 keeps the source of %s from a write that may not have been made", function.id)
+            return
+        if stored is None:
+            await self._restore_source(function, None)
+        elif stored.revision == function.revision and stored.last_modified != at:
+            await self._restore_source(function, before)
 
     async def _restore_source(self, function: FunctionRecord, before: bytes | None) -> None:
         """Undo the write to S3; where that fails too, the log says which object is not the row's."""

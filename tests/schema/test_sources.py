@@ -89,6 +89,41 @@ async def test_update_when_a_store_refuses(stage: Stage, refused: str) -> None:
     assert stage.contents.everything() == before
 
 
+@pytest.mark.parametrize("changes", [{}, {"lastDeployed": "2026-03-01T12:00:00Z"}], ids=["new", "deployed"])
+async def test_update_when_the_answer_is_lost(stage: Stage, changes: dict[str, str]) -> None:
+    """The row has the new source, so that S3 keeps it too, also where the client says that it deployed it."""
+    stage.proxy.lost = "dynamodb UpdateItem"
+    values = {"id": stage.id, "code": encoded(b"new = True"), **changes}
+    error = await stage.gateway.error(UPDATE_FUNCTION, input=values)
+    assert error["extensions"]["code"] == "DYNAMODB_ERROR"
+    row = stage.contents.rows()["WS#" + stage.workspace_id, "FN#" + stage.id]
+    assert (row["code"], await stage.code()) == (encoded(b"new = True"), b"new = True")
+
+
+async def test_update_when_another_one_is_faster(stage: Stage) -> None:
+    """An update that is refused after another one was stored leaves that one's source alone."""
+
+    async def update() -> None:
+        stage.proxy.refused = stage.proxy.meanwhile = None
+        await stage.gateway.data(UPDATE_FUNCTION, input={"id": stage.id, "code": encoded(b"other = True")})
+
+    stage.proxy.refused, stage.proxy.meanwhile = "dynamodb UpdateItem", update
+    await stage.gateway.error(UPDATE_FUNCTION, input={"id": stage.id, "code": encoded(b"mine = True")})
+    assert await stage.code() == b"other = True"
+
+
+async def test_update_when_dynamodb_goes_away(stage: Stage) -> None:
+    """Where the row can't be read again, S3 keeps what was written: the row may have it too."""
+
+    async def go_away() -> None:
+        stage.proxy.refused = "dynamodb"
+
+    stage.proxy.refused, stage.proxy.meanwhile = "dynamodb UpdateItem", go_away
+    error = await stage.gateway.error(UPDATE_FUNCTION, input={"id": stage.id, "code": encoded(b"new = True")})
+    assert "UpdateItem" in error["message"]
+    assert stage.contents.get_object(stage.key) == b"new = True"
+
+
 @pytest.mark.parametrize(("size", "on_row"), [(12_288, True), (12_289, False), (1024 * 1024, False)])
 async def test_update_by_size(stage: Stage, size: int, on_row: bool) -> None:
     """Up to 16 KB of Base64 are on the row too, for the former readers; S3 has it at any size."""
