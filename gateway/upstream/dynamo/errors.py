@@ -22,6 +22,8 @@ RETRYABLE_CODES = frozenset(
         "TransactionConflictException",
     }
 )
+RETRYABLE_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+"""Of a transaction's cancellation, where no condition of it failed."""
 
 
 class ConditionFailedError(Exception):
@@ -32,8 +34,8 @@ class ConditionFailedError(Exception):
         self.failed = tuple(failed)
 
 
-class TransactionConflictError(Exception):
-    """Another transaction writes one of the same rows at this moment; nothing was written."""
+class RowsBusyError(Exception):
+    """Another transaction writes one of the same rows at this moment, or too many do; nothing was written."""
 
 
 @contextmanager
@@ -57,10 +59,10 @@ def _from_client_error(error: ClientError, operation: str, target: object) -> Ex
         failed = [index for index, reason in enumerate(reasons) if reason == "ConditionalCheckFailed"]
         if failed:
             return ConditionFailedError(failed)
-        if any(reason in {"TransactionConflict", "ThrottlingError"} for reason in reasons):
-            return TransactionConflictError()
+        if RETRYABLE_REASONS.intersection(reasons):
+            return RowsBusyError()
     if code in {"TransactionInProgressException", "TransactionConflictException"}:
-        return TransactionConflictError()
+        return RowsBusyError()
     # AWS's own words may name accounts and roles: they are for the operator, not for the caller.
     logger.warning("DynamoDB refused %s on %s: %s", operation, target, error)
     return DynamoDBError(f"DynamoDB refused {operation} on {target}: {code}", retryable=code in RETRYABLE_CODES)

@@ -16,7 +16,7 @@ from botocore import xform_name
 
 from gateway.errors import DynamoDBError
 from gateway.upstream.dynamo.attributes import Item, decode_item
-from gateway.upstream.dynamo.errors import TransactionConflictError, translated
+from gateway.upstream.dynamo.errors import RowsBusyError, translated
 from gateway.upstream.dynamo.expressions import (
     Check,
     Condition,
@@ -40,7 +40,7 @@ MAX_BATCH_GET_KEYS = 100
 MAX_BATCH_WRITES = 25
 """DynamoDB's limit for one BatchWriteItem."""
 MAX_ATTEMPTS = 8
-"""Of a batch with unprocessed keys or a transaction with a conflict: about 5 s of backoff in all."""
+"""Of a batch with unprocessed keys or a write whose rows are busy: about 5 s of backoff in all."""
 BACKOFF_S = 0.02
 """Of the first of these retries; doubled each time, with full jitter."""
 
@@ -164,14 +164,14 @@ class Table:
         await self._write("TransactWriteItems", "the table", parameters)
 
     async def _write(self, operation: str, target: object, parameters: dict[str, Any]) -> Any:
-        """One request; the same again where another transaction writes one of its rows at this moment."""
+        """One request; the same again while its rows are busy."""
         for attempt in range(MAX_ATTEMPTS):
             try:
                 with translated(operation, target):
                     return await self._call(operation, parameters)
-            except TransactionConflictError:
+            except RowsBusyError:
                 await _back_off(attempt)
-        message = f"DynamoDB kept refusing {operation} on {target}: others write the same rows."
+        message = f"DynamoDB kept refusing {operation} on {target}: too many write at once."
         raise DynamoDBError(message, retryable=True)
 
     async def delete_many(self, keys: Iterable[Key]) -> None:

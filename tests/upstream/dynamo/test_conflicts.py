@@ -52,21 +52,29 @@ async def busy(aws_server: str, clock: StoppedClock) -> AsyncIterator[Busy]:
         yield Busy(dynamo, proxy, settings.dynamodb_table_name)
 
 
-def conflict(operation: str) -> tuple[int, Any]:
-    """How DynamoDB says that another transaction is at it."""
+def conflict(operation: str, reason: str = "TransactionConflict") -> tuple[int, Any]:
+    """How DynamoDB says that another transaction is at it, or why it cancelled this one."""
     if operation != "TransactWriteItems":
         return 400, {"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException", "message": "busy"}
     return 400, {
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "message": "Transaction cancelled [TransactionConflict]",
-        "CancellationReasons": [{"Code": "TransactionConflict"}],
+        "message": f"Transaction cancelled [{reason}]",
+        "CancellationReasons": [{"Code": reason}],
     }
 
 
-@pytest.mark.parametrize("operation", ["PutItem", "TransactWriteItems"])
-async def test_write_when_a_transaction_is_under_way(busy: Busy, operation: str) -> None:
-    """A write that meets one is repeated, a transaction with its token, until it is through."""
-    busy.prepare(operation, *[conflict(operation)] * 3)
+@pytest.mark.parametrize(
+    ("operation", "reason"),
+    [
+        ("PutItem", "TransactionConflict"),
+        ("TransactWriteItems", "TransactionConflict"),
+        ("TransactWriteItems", "ThrottlingError"),
+        ("TransactWriteItems", "ProvisionedThroughputExceeded"),
+    ],
+)
+async def test_write_when_its_rows_are_busy(busy: Busy, operation: str, reason: str) -> None:
+    """A write that meets a transaction, or is throttled, is repeated with its token until it is through."""
+    busy.prepare(operation, *[conflict(operation, reason)] * 3)
     put = Put(item=ITEM)
     await (busy.dynamo.table.write(put) if operation == "PutItem" else busy.dynamo.table.transact([put]))
     assert await busy.dynamo.table.get(Key("a", "b")) == ITEM
