@@ -15,14 +15,15 @@ MAX_ATTEMPTS = 4
 BACKOFF_S = 0.2
 """Before the second attempt, doubled for each one more."""
 RECORDING_TIMEOUT_S = 20.0
-"""In all; whoever waits for an answer has waited for the function already."""
+"""Of storing and of counting, which are done at once; whoever waits has waited for the function already."""
 
 
 class ExecutionRecorder:
     """Stores execution logs and counts invocations; `finish` is to be awaited before the table is closed."""
 
-    def __init__(self, dynamo: Dynamo) -> None:
+    def __init__(self, dynamo: Dynamo, *, timeout_s: float = RECORDING_TIMEOUT_S) -> None:
         self._dynamo = dynamo
+        self._timeout_s = timeout_s
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def record(self, log: ExecutionLogRecord) -> None:
@@ -45,9 +46,13 @@ class ExecutionRecorder:
             task.exception()  # it was logged; where nobody waits for it any more, asyncio would complain
 
     async def _record(self, log: ExecutionLogRecord) -> None:
-        stored, counted = await asyncio.gather(self._store(log), self._count(log), return_exceptions=True)
+        stored, counted = await asyncio.gather(
+            asyncio.wait_for(self._store(log), self._timeout_s),
+            asyncio.wait_for(self._count(log), self._timeout_s),
+            return_exceptions=True,
+        )
         if isinstance(counted, Exception):
-            logger.warning("the figures of %s lack the invocation %s: %s", log.function_id, log.id, counted)
+            logger.warning("the figures of %s may lack the invocation %s: %r", log.function_id, log.id, counted)
         if isinstance(stored, (DynamoDBError, TimeoutError)):
             logger.error("the execution log %s of %s is lost: %s", log.id, log.function_id, stored)
             reason = str(stored) or "DynamoDB did not answer in time."
@@ -60,18 +65,17 @@ class ExecutionRecorder:
             raise stored
 
     async def _store(self, log: ExecutionLogRecord) -> None:
-        async with asyncio.timeout(RECORDING_TIMEOUT_S):
-            for attempt in range(MAX_ATTEMPTS):
-                try:
-                    await self._dynamo.execution_logs.put(log)
-                except ConditionFailedError:
-                    return  # an earlier attempt arrived, and only its answer was lost
-                except DynamoDBError as error:
-                    if not error.retryable or attempt == MAX_ATTEMPTS - 1:
-                        raise
-                    await asyncio.sleep(BACKOFF_S * 2**attempt)
-                else:
-                    return
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                await self._dynamo.execution_logs.put(log)
+            except ConditionFailedError:
+                return  # an earlier attempt arrived, and only its answer was lost
+            except DynamoDBError as error:
+                if not error.retryable or attempt == MAX_ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(BACKOFF_S * 2**attempt)
+            else:
+                return
 
     async def _count(self, log: ExecutionLogRecord) -> None:
         """Count once: counting again what may have arrived would make the figures wrong."""

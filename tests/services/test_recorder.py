@@ -32,6 +32,9 @@ from tests.upstream.dynamo.test_functions import function
 MAX_ROW_BYTES = 400 * 1024
 EVERYTHING = ExecutionLogFilter()
 UNAVAILABLE = (503, "ServiceUnavailable")
+THROTTLED = (400, "ThrottlingException")
+CUT = (200, "")
+"""An answer that breaks off in the middle."""
 REFUSED = (400, "AccessDeniedException")
 
 
@@ -40,9 +43,13 @@ class FailingDoor:
     """Stands in front of the table and fails PutItem of logs as told; where they are `lost` they arrive first."""
 
     aws_url: str
+    failed: str = "PutItem"
+    """The operation."""
     failures: list[tuple[int, str]] = field(default_factory=list)
     are_lost: bool = False
-    puts: int = 0
+    holds: bool = False
+    """Whether these calls are not answered at all."""
+    calls: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or fail it."""
@@ -50,9 +57,12 @@ class FailingDoor:
             return
         request = Request(scope, receive)
         body = await request.body()
-        is_log = request.headers.get("x-amz-target", "").endswith("PutItem") and b"LOG#" in body
-        self.puts += is_log
-        failure = self.failures.pop(0) if is_log and self.failures else None
+        operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
+        fails = operation == self.failed and (b"LOG#" in body or b"STATS" in body)
+        self.calls += fails
+        if fails and self.holds:
+            await asyncio.sleep(60)
+        failure = self.failures.pop(0) if fails and self.failures else None
         status, content = 0, b""
         if failure is None or self.are_lost:
             headers = {name: value for name, value in request.headers.items() if name != "host"}
@@ -62,7 +72,10 @@ class FailingDoor:
         if failure is not None:
             status, code = failure
             content = json.dumps({"__type": f"x#{code}", "message": "no"}).encode()
-        answer = Response(content, status, {"content-type": "application/x-amz-json-1.0"})
+        headers = {"content-type": "application/x-amz-json-1.0"} | (
+            {"content-length": "500"} if failure == CUT else {}
+        )
+        answer = Response(content, status, headers)
         await answer(scope, receive, send)
 
 
@@ -125,8 +138,39 @@ async def test_record_when_dynamodb_refuses(
     assert raised.value.message.startswith("The function ran (status 200), but its log could not be stored: ")
     assert raised.value.retryable is False
     assert raised.value.details == {"statusCode": 200, "duration": 1.5, "executed": True}
-    assert door.puts == 1
+    assert door.calls == 1
     assert "the execution log log0 of fn-00000001 is lost" in caplog.text
+
+
+@pytest.mark.parametrize("failure", [CUT, UNAVAILABLE], ids=["cut", "503"])
+async def test_count_when_the_answer_is_lost(
+    behind: Dynamo,
+    door: FailingDoor,
+    clock: StoppedClock,
+    caplog: pytest.LogCaptureFixture,
+    failure: tuple[int, str],
+) -> None:
+    """An invocation that may have been counted is not counted again; the operator's log says so."""
+    door.failed, door.failures, door.are_lost = "UpdateItem", [failure] * 2, True
+    await ExecutionRecorder(behind).record(log(clock, 0))
+    assert [figures.invocations for figures in await read(behind)] == [1, 1]
+    assert door.calls == 2
+    assert "the figures of fn-00000001 may lack the invocation log0: DynamoDBError" in caplog.text
+
+
+async def test_count_when_dynamodb_throttles(behind: Dynamo, door: FailingDoor, clock: StoppedClock) -> None:
+    """What was refused was not counted, and is tried again."""
+    door.failed, door.failures = "UpdateItem", [THROTTLED] * 2
+    await ExecutionRecorder(behind).record(log(clock, 0))
+    assert [figures.invocations for figures in await read(behind)] == [1, 1]
+
+
+async def test_record_when_counting_takes_too_long(behind: Dynamo, door: FailingDoor, clock: StoppedClock) -> None:
+    """Who waits for an answer waits no longer for the figures than for the log."""
+    door.failed, door.holds = "UpdateItem", True
+    async with asyncio.timeout(5):
+        await ExecutionRecorder(behind, timeout_s=0.5).record(log(clock, 0))
+    assert await stored_ids(behind) == ["log0"]
 
 
 async def test_record_when_the_caller_is_cancelled(behind: Dynamo, clock: StoppedClock) -> None:

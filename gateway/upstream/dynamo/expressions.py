@@ -108,6 +108,8 @@ class Update:
     remove: Sequence[str] = ()
     add: Mapping[str, Any] = field(default_factory=dict)
     condition: Condition | None = None
+    once: bool = False
+    """Never sent again where it may have arrived: it would be made twice. Transactions have a token for that."""
 
     def as_parameters(self) -> dict[str, Any]:
         """The request's parameters, without the table."""

@@ -108,7 +108,7 @@ class FiguresTable:
         newest = max(int(name[1:]) for name in numbers)
         try:
             await self._table.write(
-                Update(key=key, add=numbers, remove=self._expired(key, newest), condition=exists())
+                Update(key=key, add=numbers, remove=self._expired(key, newest), condition=exists(), once=True)
             )
         except ConditionFailedError:
             return False  # deleted while it was running

@@ -7,10 +7,10 @@ wrong is a DynamoDBError. The upstream's contract: the DynamoDB API reference, a
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore import xform_name
 
@@ -44,8 +44,12 @@ MAX_ATTEMPTS = 8
 BACKOFF_S = 0.02
 """Of the first of these retries; doubled each time, with full jitter."""
 
-Call = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
-"""Sends an operation such as `GetItem` and answers what it answers."""
+
+class Call(Protocol):
+    """Sends an operation such as `GetItem` and answers what it answers; `once` is Wire's."""
+
+    def __call__(self, operation: str, request: Mapping[str, Any], *, once: bool = False) -> Awaitable[Any]:
+        """Raise the SDK's errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +156,7 @@ class Table:
             case Put():
                 await self._write("PutItem", Key(write.item["PK"], write.item["SK"]), parameters)
             case Update():
-                await self._write("UpdateItem", write.key, parameters)
+                await self._write("UpdateItem", write.key, parameters, once=write.once)
             case Delete():
                 await self._write("DeleteItem", write.key, parameters)
 
@@ -163,12 +167,14 @@ class Table:
         parameters = {"TransactItems": items, "ClientRequestToken": str(uuid.uuid4())}
         await self._write("TransactWriteItems", "the table", parameters)
 
-    async def _write(self, operation: str, target: object, parameters: dict[str, Any]) -> Any:
+    async def _write(
+        self, operation: str, target: object, parameters: dict[str, Any], *, once: bool = False
+    ) -> Any:
         """One request; the same again while its rows are busy."""
         for attempt in range(MAX_ATTEMPTS):
             try:
                 with translated(operation, target):
-                    return await self._call(operation, parameters)
+                    return await self._call(operation, parameters, once=once)
             except RowsBusyError:
                 await _back_off(attempt)
         message = f"DynamoDB kept refusing {operation} on {target}: too many write at once."
@@ -212,7 +218,10 @@ class Table:
             raise DynamoDBError(f"The table {self.name} is {status}.", retryable=True)
 
 
-async def _call_sdk(client: "DynamoDBClient", operation: str, request: Mapping[str, Any]) -> Any:
+async def _call_sdk(
+    client: "DynamoDBClient", operation: str, request: Mapping[str, Any], *, once: bool = False
+) -> Any:
+    assert not once, "the SDK repeats what it sends"  # noqa: S101  # commands that run once count nothing up
     return await getattr(client, xform_name(operation))(**request)
 
 

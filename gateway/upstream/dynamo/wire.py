@@ -50,6 +50,8 @@ RETRYABLE_CODES = frozenset(
         "RequestTimeout",
     }
 )
+NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""Nothing of the request was sent."""
 
 
 class Wire:
@@ -65,8 +67,8 @@ class Wire:
         self._signer = Signer(service="dynamodb", region=self._region, host=host)
         self._quota = RETRY_QUOTA
 
-    async def call(self, operation: str, request: Mapping[str, Any]) -> Any:
-        """The answer of an operation such as `GetItem`.
+    async def call(self, operation: str, request: Mapping[str, Any], *, once: bool = False) -> Any:
+        """The answer of an operation such as `GetItem`; `once` repeats only what surely was not done.
 
         Errors are the SDK's: a ClientError of the operation's own class, NoCredentialsError; and
         aiohttp.ClientError or TimeoutError where nothing answers.
@@ -81,9 +83,10 @@ class Wire:
                     self._quota = min(self._quota + (spent or 1), RETRY_QUOTA)
                     return answer
                 failure: Exception = self._error(operation, status, headers, content)
-                retryable = status in RETRYABLE_STATUSES or _code_of(failure) in RETRYABLE_CODES
+                refused = _code_of(failure) in RETRYABLE_CODES
+                retryable = refused or (status in RETRYABLE_STATUSES and not once)
             except (aiohttp.ClientError, TimeoutError, ChecksumError) as error:
-                failure, retryable = error, True
+                failure, retryable = error, not once or isinstance(error, NOT_CONNECTED)
             spent = TIMEOUT_COST if isinstance(failure, TimeoutError) else RETRY_COST
             if not retryable or attempt == MAX_ATTEMPTS or self._quota < spent:
                 raise failure

@@ -1,5 +1,6 @@
 """The wire beside the SDK: the same answers, the same errors, its retries."""
 
+import contextlib
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -157,6 +158,25 @@ async def test_quota_ends_retries_of_a_broken_dynamodb() -> None:
                 with pytest.raises(ClientError):
                     await wire.call("GetItem", {"TableName": "t"})
     assert len(calls) == 4 + 2
+
+
+@pytest.mark.parametrize(("first", "sent"), [(THROTTLED, 2), (said(503, {}), 1)], ids=["throttled", "503"])
+async def test_call_that_is_made_once(first: Callable[[Request], Response], sent: int) -> None:
+    """Only an answer that says that nothing was done gets another try."""
+    async with scripted([first, said(200, {})]) as wire:
+        with recording_calls() as calls, contextlib.suppress(ClientError):
+            await wire.call("UpdateItem", {"TableName": "t"}, once=True)
+    assert len(calls) == sent
+
+
+async def test_call_that_is_made_once_when_nobody_is_there() -> None:
+    """What was never sent is tried again."""
+    with listen() as listener:
+        url = url_of(listener)
+    async with open_dynamodb_client(REGION, url) as client, open_wire(client) as wire:
+        with recording_calls() as calls, pytest.raises(aiohttp.ClientConnectorError):
+            await wire.call("UpdateItem", {"TableName": "t"}, once=True)
+    assert len(calls) == 3
 
 
 async def test_nobody_there_is_a_client_error() -> None:
