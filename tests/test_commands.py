@@ -156,6 +156,15 @@ def test_doctor_without_credentials(stage: Stage) -> None:
     assert [finding["advice"] for finding in findings] == [advice] * 7
 
 
+@pytest.mark.parametrize("command", ["serve", "migrate", "doctor"])
+def test_command_with_a_profile_that_is_not_there(stage: Stage, command: str) -> None:
+    """The SDK's own settings may be wrong too: one line, as for the gateway's."""
+    ended = run(command, environment(stage.settings) | {"AWS_PROFILE": "nope"})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    lines = [line for line in ended.stderr.splitlines() if " INFO " not in line]
+    assert lines == ["blue-gateway: the AWS SDK can't be set up: The config profile (nope) could not be found"]
+
+
 def test_doctor_prints_json(stage: Stage) -> None:
     """What is wrong with a table that was not migrated is said with the command that helps."""
     ended = run("doctor --json", environment(stage.settings))

@@ -1,14 +1,15 @@
 """The AWS session and its clients: one for each service, for the life of the process."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import aioboto3
 from aiobotocore.config import AioConfig
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 
+from gateway.settings import SettingsError
 from gateway.telemetry import record_call
 from gateway.upstream.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from gateway.upstream.signing import Credentials
@@ -25,14 +26,14 @@ MAX_ATTEMPTS = 3
 
 @asynccontextmanager
 async def open_dynamodb_client(region: str, endpoint_url: str | None) -> AsyncIterator["DynamoDBClient"]:
-    """Open the client of DynamoDB; without an endpoint it is AWS's own."""
+    """Open the client of DynamoDB; without an endpoint it is AWS's own. SettingsError where the SDK has none."""
     async with _open_client("dynamodb", region, endpoint_url) as client:
         yield client
 
 
 @asynccontextmanager
 async def open_s3_client(region: str, endpoint_url: str | None) -> AsyncIterator["S3Client"]:
-    """Open the client of S3; with an endpoint, buckets are addressed by path, since it has no names for them."""
+    """The same of S3; with an endpoint, buckets are addressed by path, since it has no names for them."""
     async with _open_client("s3", region, endpoint_url) as client:
         yield client
 
@@ -47,7 +48,12 @@ async def _open_client(service: str, region: str, endpoint_url: str | None) -> A
         parameter_validation=False,  # the rows are ours: checking them again costs more than sending them
         s3={"addressing_style": "path" if endpoint_url else "auto"},
     )
-    async with _session(region).client(service, endpoint_url=endpoint_url, config=config) as client:
+    async with AsyncExitStack() as stack:
+        try:
+            opened = _session(region).client(service, endpoint_url=endpoint_url, config=config)
+            client = await stack.enter_async_context(opened)
+        except BotoCoreError as error:  # a profile that is not there, half of the credentials, a broken file
+            raise SettingsError(f"the AWS SDK can't be set up: {error}") from error
         client.meta.events.register(f"before-send.{service}", _record)
         yield client
 
