@@ -29,9 +29,9 @@ class FindingRecord:
     system: str
     what: str
     verdict: Verdict
-    reachable: bool
+    reachable: bool | None
     allowed: bool | None
-    """None where nothing was answered that tells."""
+    """None, as above, where nothing was answered that tells."""
     latency_ms: float
     detail: str | None
     advice: str | None

@@ -1,22 +1,31 @@
 """What stands between this gateway and its work: every system and permission that it needs, tried out.
 
-A permission is tried by using it, on a row and an object of the doctor's own that are removed again. Nothing here
-shows an answer's body or a credential: a finding has the error's own message, which names system and operation.
+A permission is tried by using it, on a row and an object of the doctor's own that are removed again; Kubernetes is
+asked for it. Nothing here shows an answer's body or a credential: a finding has the error's own message, which
+names system and operation.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
-from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import NoCredentialsError
 
 from gateway.errors import GatewayError
 from gateway.records.clock import system_clock
 from gateway.records.health import FindingRecord, Verdict
+from gateway.services.checks import (
+    WHEN_NOT_REACHED,
+    Check,
+    bucket_checks,
+    kubernetes_checks,
+    metric_checks,
+    service_checks,
+    table_checks,
+)
 from gateway.settings import Settings
 from gateway.upstream.aws import open_dynamodb_client
 from gateway.upstream.builder import Builder
@@ -34,40 +43,12 @@ MAX_DETAIL_CHARACTERS = 300
 """Of an error; what AWS says of a wrong signature goes on with the signed headers, a session token among them."""
 REFUSALS = ("AccessDenied", "UnrecognizedClient", "InvalidClientToken", "ExpiredToken", "InvalidAccessKeyId")
 REFUSALS_BY_STATUS = (": 401", ": 403", "status 401", "status 403", "Forbidden")
-METRICS = (
-    ("container_cpu_usage_seconds_total", 'container_cpu_usage_seconds_total{container!=""}', "cAdvisor"),
-    ("container_memory_working_set_bytes", 'container_memory_working_set_bytes{container!=""}', "cAdvisor"),
-    (
-        "kube_pod_labels with function_id",
-        'kube_pod_labels{label_function_id!=""}',
-        "kube-state-metrics with --metric-labels-allowlist=pods=[function_id,faas]",
-    ),
-)
 CREDENTIALS = (
     "give the gateway AWS credentials: a role for its service account (IRSA), "
     "or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in its environment"
 )
-AWS_ADDRESS = "see that AWS_REGION is right, that {} is its address where set, and that the network lets calls out"
-ADDRESS = "see that it runs and that {} is its address"
-WHEN_NOT_REACHED = {
-    "dynamodb": AWS_ADDRESS.format("AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_DYNAMODB"),
-    "s3": AWS_ADDRESS.format("AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_S3"),
-    "builder": ADDRESS.format("BUILDER_SERVICE_URL"),
-    "loki": ADDRESS.format("LOKI_SERVICE_URL"),
-    "prometheus": ADDRESS.format("PROMETHEUS_SERVICE_URL"),
-    "kubernetes": "see that it runs and that KUBERNETES_API_URL is its address where set",
-}
-"""What to do about a system that does not answer, whatever was asked of it."""
-DELETED = (("core.spinkube.dev", "spinapps"), ("autoscaling", "horizontalpodautoscalers"))
-
-
-class Check(NamedTuple):
-    """Something to try: it raises what is wrong, and answers what somebody should look at."""
-
-    system: str
-    what: str
-    attempt: Callable[[], Awaitable[str | None]]
-    advice: str
+DEFECT = "tell the gateway's maintainers, with this line"
+"""What to do where a check itself breaks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +61,23 @@ class _Systems:
     kubernetes: Kubernetes
 
 
+class _Outcome(NamedTuple):
+    verdict: Verdict
+    reachable: bool | None
+    allowed: bool | None
+    detail: str | None
+    advice: str | None
+
+
 async def examine(settings: Settings) -> list[FindingRecord]:
     """Try everything, each system's checks one after the other and all systems at once; in a fixed order."""
     async with _opened(settings) as systems:
         groups = (
-            _table_checks(systems.table),
-            _bucket_checks(systems.bucket),
-            _service_checks(systems),
-            _metric_checks(systems.prometheus),
-            _kubernetes_checks(systems.kubernetes, settings.function_namespaces),
+            table_checks(systems.table),
+            bucket_checks(systems.bucket),
+            service_checks(systems.builder, systems.loki, systems.prometheus),
+            metric_checks(systems.prometheus),
+            kubernetes_checks(systems.kubernetes, settings.function_namespaces),
         )
         found = await asyncio.gather(*(_try_all(checks) for checks in groups))
     return [finding for findings in found for finding in findings]
@@ -112,127 +101,53 @@ async def _opened(settings: Settings) -> AsyncIterator[_Systems]:
         )
 
 
-def _plain(attempt: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[str | None]]:
-    async def tried() -> None:
-        await attempt()
-
-    return tried
-
-
-def _table_checks(table: TableProbe) -> list[Check]:
-    migrate = "run `blue-gateway migrate`"
-    rights = "allow dynamodb:{} on the table{}"
-    reads = rights.format("GetItem, BatchGetItem and Query", "")
-    writes = rights.format("PutItem, UpdateItem, DeleteItem, BatchWriteItem and ConditionCheckItem", "")
-    return [
-        Check("dynamodb", "table with index GSI1", _plain(table.check_form), migrate),
-        Check("dynamodb", "execution logs expire", _plain(table.check_ttl), migrate),
-        Check("dynamodb", "read rows", _plain(table.read), reads),
-        Check("dynamodb", "query GSI1", _plain(table.read_index), rights.format("Query", "'s index/GSI1")),
-        Check("dynamodb", "write and delete a row", _plain(table.write), writes),
-    ]
-
-
-def _bucket_checks(bucket: SourceBucket) -> list[Check]:
-    exists = "create the bucket, or correct S3_BUCKET_NAME; allow s3:ListBucket on it"
-    objects = "allow s3:PutObject, GetObject and DeleteObject on its objects, s3:ListBucket on the bucket"
-    return [
-        Check("s3", "bucket", _plain(bucket.check), exists),
-        Check("s3", "write, read and delete an object", _plain(bucket.probe), objects),
-    ]
-
-
-def _service_checks(systems: _Systems) -> list[Check]:
-    return [
-        Check("builder", "health", _plain(systems.builder.check), WHEN_NOT_REACHED["builder"]),
-        Check("loki", "labels", _plain(systems.loki.check), WHEN_NOT_REACHED["loki"]),
-        Check("prometheus", "query", _plain(systems.prometheus.check), WHEN_NOT_REACHED["prometheus"]),
-    ]
-
-
-def _metric_checks(prometheus: Prometheus) -> list[Check]:
-    def present(selector: str) -> Callable[[], Awaitable[str | None]]:
-        async def count() -> str | None:
-            return None if await prometheus.count_series(selector) else "no series now: no function runs, or"
-
-        return count
-
-    return [
-        Check("prometheus", what, present(selector), f"have Prometheus scrape {source}")
-        for what, selector, source in METRICS
-    ]
-
-
-def _kubernetes_checks(kubernetes: Kubernetes, namespaces: Sequence[str]) -> list[Check]:
-    if not kubernetes.is_configured:
-
-        async def absent() -> str:
-            return "no Kubernetes API: SpinApps of deleted functions stay"
-
-        return [Check("kubernetes", "API", absent, "run in the cluster, or set KUBERNETES_API_URL")]
-    return [check for namespace in namespaces for check in _namespace_checks(kubernetes, namespace)]
-
-
-def _namespace_checks(kubernetes: Kubernetes, namespace: str) -> list[Check]:
-    async def is_there() -> str | None:
-        known = await kubernetes.has_namespace(namespace)
-        if known is False:
-            raise GatewayError(f"There is no namespace {namespace}.")
-        return None if known else "namespaces can't be read here"
-
-    async def is_deletable(group: str, resource: str) -> str | None:
-        allowed = await kubernetes.may_delete(namespace, group, resource)
-        if allowed is False:
-            raise GatewayError(f"Forbidden: delete {resource} in {namespace}.")
-        return None if allowed else "the API does not say"
-
-    create = "create it, or correct FUNCTION_NAMESPACES"
-    checks = [Check("kubernetes", f"namespace {namespace}", is_there, create)]
-    for group, resource in DELETED:
-        what = f"delete {resource} in {namespace}"
-        role = f"give the service account a Role in {namespace} with delete on {resource}.{group}"
-        checks.append(Check("kubernetes", what, partial(is_deletable, group, resource), role))
-    return checks
-
-
 async def _try_all(checks: Sequence[Check]) -> list[FindingRecord]:
     return [await _try(check) for check in checks]
 
 
 async def _try(check: Check) -> FindingRecord:
     started = time.perf_counter()
-    detail: str | None = None
-    advice = check.advice
-    verdict, reachable = Verdict.WRONG, True
-    allowed: bool | None = None
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            detail = await check.attempt()
-        verdict = Verdict.FINE if detail is None else Verdict.UNSURE
-        allowed = True if detail is None else None
-    except TimeoutError:
-        detail, reachable = f"no answer within {TIMEOUT_S:g} s", False
-        advice = WHEN_NOT_REACHED[check.system]
-    except GatewayError as error:
-        detail = _with_cause(error).partition("The Canonical String")[0][:MAX_DETAIL_CHARACTERS]
-        reachable = "did not answer" not in detail
-        refused = any(word in detail for word in (*REFUSALS, *REFUSALS_BY_STATUS))
-        allowed = False if reachable and refused else None
-        if isinstance(error.__cause__, NoCredentialsError | PartialCredentialsError):
-            advice = CREDENTIALS
-        elif not reachable:
-            advice = WHEN_NOT_REACHED[check.system]
+    outcome = await _outcome(check)
     latency_ms = (time.perf_counter() - started) * 1000
     return FindingRecord(
         system=check.system,
         what=check.what,
-        verdict=verdict,
-        reachable=reachable,
-        allowed=allowed,
+        verdict=outcome.verdict,
+        reachable=outcome.reachable,
+        allowed=outcome.allowed,
         latency_ms=round(latency_ms, 1),
-        detail=detail,
-        advice=None if verdict is Verdict.FINE else advice,
+        detail=outcome.detail,
+        advice=outcome.advice,
     )
+
+
+async def _outcome(check: Check) -> _Outcome:
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            doubt = await check.attempt()
+    except TimeoutError:
+        detail = f"no answer within {TIMEOUT_S:g} s"
+        return _Outcome(Verdict.WRONG, False, None, detail, WHEN_NOT_REACHED[check.system])
+    except GatewayError as error:
+        return _failure(check, error)
+    except Exception as error:  # one check that breaks must not hide what the others found
+        detail = f"the check itself broke: {error!r}"[:MAX_DETAIL_CHARACTERS]
+        return _Outcome(Verdict.WRONG, None, None, detail, DEFECT)
+    if doubt is None:
+        return _Outcome(Verdict.FINE, True, True, None, None)
+    return _Outcome(Verdict.UNSURE, doubt.is_reachable, None, doubt.detail, check.advice)
+
+
+def _failure(check: Check, error: GatewayError) -> _Outcome:
+    detail = _with_cause(error).partition("The Canonical String")[0][:MAX_DETAIL_CHARACTERS]
+    reachable = "did not answer" not in detail
+    refused = any(word in detail for word in (*REFUSALS, *REFUSALS_BY_STATUS))
+    advice = check.advice
+    if isinstance(error.__cause__, NoCredentialsError):
+        advice = CREDENTIALS
+    elif not reachable:
+        advice = WHEN_NOT_REACHED[check.system]
+    return _Outcome(Verdict.WRONG, reachable, False if reachable and refused else None, detail, advice)
 
 
 def _with_cause(error: GatewayError) -> str:

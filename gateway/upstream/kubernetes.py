@@ -45,7 +45,9 @@ class Kubernetes:
             return None
         path = f"/apis/core.spinkube.dev/v1alpha1/namespaces/{namespace}/spinapps/{name}"
         response = await self._request("GET", path, missing_ok=True)
-        labels = response.json().get("spec", {}).get("podLabels") or {}
+        if not response.is_success:
+            return None
+        labels = _object(response).get("spec", {}).get("podLabels") or {}
         owner = labels.get("function_id")
         return None if owner is None else str(owner)
 
@@ -58,17 +60,18 @@ class Kubernetes:
         """Whether a namespace exists; None where that can't be asked."""
         try:
             response = await self._request("GET", f"/api/v1/namespaces/{namespace}", missing_ok=True)
+            if response.is_success:
+                return True
+            message = _object(response).get("message", "")
         except KubernetesError as error:
             if error.retryable:
                 raise
             return None  # namespaces are not ours to read: a role of one namespace does not have them
-        if response.is_success:
-            return True
-        return False if f'namespaces "{namespace}" not found' in response.json().get("message", "") else None
+        return False if f'namespaces "{namespace}" not found' in message else None
 
-    async def may_delete(self, namespace: str, group: str, resource: str) -> bool | None:
-        """Whether these may be deleted; None where the API does not say."""
-        attributes = {"namespace": namespace, "verb": "delete", "group": group, "resource": resource}
+    async def is_allowed(self, namespace: str, verb: str, group: str, resource: str) -> bool | None:
+        """Whether this may be done with these; None where the API does not say."""
+        attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource}
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
@@ -76,7 +79,7 @@ class Kubernetes:
         }
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         response = await self._request("POST", path, missing_ok=True, body=review)
-        return bool(response.json()["status"]["allowed"]) if response.is_success else None
+        return bool(_object(response)["status"]["allowed"]) if response.is_success else None
 
     async def _delete(self, path: str) -> None:
         response = await self._request("DELETE", path, missing_ok=True)
@@ -100,6 +103,18 @@ class Kubernetes:
             f"The Kubernetes API refused {method} {path}: {response.status_code} {response.text[:300]}",
             retryable=response.is_server_error,
         )
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    """The answer's object; KubernetesError where it has none, as that of a path that the API does not know."""
+    try:
+        found = response.json()
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    asked = f"{response.request.method} {response.request.url.path}"
+    raise KubernetesError(f"The Kubernetes API answered {asked} with no object: {response.text[:300]}")
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ CALLS: dict[str, Callable[[Kubernetes], Awaitable[object]]] = {
     "get_spinapp_owner": lambda api: api.get_spinapp_owner(NAMESPACE, "shop"),
     "check": lambda api: api.check(),
     "has_namespace": lambda api: api.has_namespace(NAMESPACE),
-    "may_delete": lambda api: api.may_delete(NAMESPACE, "core.spinkube.dev", "spinapps"),
+    "is_allowed": lambda api: api.is_allowed(NAMESPACE, "delete", "core.spinkube.dev", "spinapps"),
 }
 """Every request that the client can make."""
 OF_EVERYBODY = {("get", "/readyz"), ("create", "authorization.k8s.io/selfsubjectaccessreviews")}

@@ -27,9 +27,15 @@ def status(code: int, message: str) -> JSONResponse:
 
 
 async def review(request: Request) -> JSONResponse:
-    """Everything may be deleted but autoscalers."""
+    """All of SpinApps is allowed and nothing of autoscalers; one namespace's answer is none."""
     asked = (await request.json())["spec"]["resourceAttributes"]
-    assert asked["verb"] == "delete"
+    assert (asked["resource"], asked["verb"]) in {
+        ("spinapps", "get"),
+        ("spinapps", "delete"),
+        ("horizontalpodautoscalers", "delete"),
+    }
+    if asked["namespace"] == "broken":
+        return JSONResponse({"status": {}}, 201)
     return JSONResponse({"status": {"allowed": asked["resource"] == "spinapps"}}, 201)
 
 
@@ -95,6 +101,7 @@ async def test_everything_is_looked_at(aws_server: str) -> None:
         "prometheus: container_memory_working_set_bytes": Verdict.FINE,
         "prometheus: kube_pod_labels with function_id": Verdict.UNSURE,
         "kubernetes: namespace there": Verdict.FINE,
+        "kubernetes: get spinapps in there": Verdict.FINE,
         "kubernetes: delete spinapps in there": Verdict.FINE,
         "kubernetes: delete horizontalpodautoscalers in there": Verdict.WRONG,
     }
@@ -122,6 +129,24 @@ async def test_namespaces_that_are_missing_or_hidden(aws_server: str) -> None:
     assert found["kubernetes: namespace gone"].verdict is Verdict.WRONG
     assert found["kubernetes: namespace gone"].detail == "There is no namespace gone."
     assert found["kubernetes: namespace hidden"].verdict is Verdict.UNSURE
+
+
+async def test_check_that_breaks(aws_server: str) -> None:
+    """It is a line like the others, and hides none of them."""
+    settings = await prepared_settings(aws_server)
+    found = await findings(settings, function_namespaces=("broken", "there"))
+    broken = found["kubernetes: get spinapps in broken"]
+    assert (broken.verdict, broken.reachable, broken.allowed) == (Verdict.WRONG, None, None)
+    assert broken.detail == "the check itself broke: KeyError('allowed')"
+    assert broken.advice == "tell the gateway's maintainers, with this line"
+    assert found["kubernetes: get spinapps in there"].verdict is Verdict.FINE
+
+
+async def test_no_kubernetes(aws_server: str) -> None:
+    """Outside a cluster there is none to reach, and whether that is right is for a person to judge."""
+    found = await findings(await prepared_settings(aws_server), kubernetes_api_url=None)
+    (api,) = [finding for finding in found.values() if finding.system == "kubernetes"]
+    assert (api.verdict, api.reachable, api.allowed) == (Verdict.UNSURE, False, None)
 
 
 async def test_system_that_does_not_answer(aws_server: str) -> None:

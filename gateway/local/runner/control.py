@@ -1,7 +1,8 @@
 """The mini Kubernetes API: SpinApps, the deletion of their autoscalers, and `/metrics`.
 
-Errors are Kubernetes' own Status objects. A PATCH answers when the new version is ready, or with the reason why it
-is not; a real cluster would accept it and leave the pod in ImagePullBackOff or CrashLoopBackOff.
+Errors are Kubernetes' own Status objects, but text for paths that it does not know. A PATCH answers when the new
+version is ready, or with the reason why it is not; a real cluster would accept it and leave the pod in
+ImagePullBackOff or CrashLoopBackOff.
 """
 
 import json
@@ -110,7 +111,8 @@ class ControlApi:
 
 
 async def _no_route(_: Request, __: Exception) -> Response:
-    return failure(404, "NotFound", "the server could not find the requested resource", {})
+    """What the API says of a path that it does not know, such as that of a resource without its definition."""
+    return PlainTextResponse("404 page not found\n", 404)
 
 
 async def _no_method(_: Request, __: Exception) -> Response:

@@ -51,6 +51,13 @@ async def test_deleted_spinapp_is_not_served(runner: Served) -> None:
     }
 
 
+async def test_unknown_path_is_404_as_text(runner: Served) -> None:
+    """As Kubernetes answers where a resource is not defined."""
+    answer = await runner.control.get("/apis/other.example/v1/namespaces/default/things/one")
+    assert (answer.status_code, answer.text) == (404, "404 page not found\n")
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
 async def test_unknown_namespace_is_404(runner: Served) -> None:
     """Kubernetes' words for it."""
     answer = await runner.control.patch(f"{SPINAPPS}/hello".replace("default", "nowhere"), content=b"{}")
