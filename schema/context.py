@@ -5,8 +5,9 @@ later operations: every operation gets a context of its own from `for_operation`
 calls `clear_loaders` before each event.
 """
 
+import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -105,3 +106,15 @@ class Loader(DataLoader[K, V | None], Generic[K, V]):
     @abstractmethod
     async def load_batch(self, keys: tuple[K, ...]) -> Mapping[K, V | Exception]:
         """Read all keys at once, with as few upstream calls as the upstream allows."""
+
+
+async def load_each(keys: Iterable[K], load: Callable[[K], Awaitable[V]]) -> dict[K, V | Exception]:
+    """Load each key by a call of its own, all at once; one that fails fails alone."""
+    wanted = list(keys)
+    answers = await asyncio.gather(*(load(key) for key in wanted), return_exceptions=True)
+    found: dict[K, V | Exception] = {}
+    for key, answer in zip(wanted, answers, strict=True):
+        if isinstance(answer, BaseException) and not isinstance(answer, Exception):
+            raise answer
+        found[key] = answer
+    return found

@@ -33,6 +33,8 @@ class AwsProxy:
     """The number of the first call that is refused, as all after it are; None refuses none."""
     refused: str | None = None
     """The beginning of those operations that are refused; None refuses none."""
+    refused_words: tuple[str, ...] = ()
+    """A call that has all of them in its body is refused; none refuses none."""
     meanwhile: Callable[[], Awaitable[None]] | None = None
     """What happens between a call that is refused and its answer."""
     lost: str | None = None
@@ -56,7 +58,7 @@ class AwsProxy:
         body = await request.body()
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         self.operations.append(f"dynamodb {operation}" if operation else f"s3 {request.method}")
-        if self._is_refused(self.operations[-1]):
+        if self._is_refused(self.operations[-1], body):
             if self.meanwhile is not None:
                 await self.meanwhile()
             return _refusal(operation)
@@ -77,7 +79,9 @@ class AwsProxy:
         while self.missed:
             await self._forward(*self.missed.pop(0))
 
-    def _is_refused(self, operation: str) -> bool:
+    def _is_refused(self, operation: str, body: bytes) -> bool:
+        if self.refused_words and all(word.encode() in body for word in self.refused_words):
+            return True
         if self.refused is not None and operation.startswith(self.refused):
             return True
         return self.fail_from is not None and len(self.operations) > self.fail_from

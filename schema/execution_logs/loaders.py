@@ -1,12 +1,11 @@
 """What batches the reading of execution logs."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.records.execution_logs import ExecutionLogFilter, ExecutionLogRecord
 from gateway.records.pages import Page
-from schema.context import Loader
+from schema.context import Loader, load_each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +27,7 @@ class ExecutionLogPageLoader(Loader[ExecutionLogQuery, Page[ExecutionLogRecord]]
         self, keys: tuple[ExecutionLogQuery, ...]
     ) -> Mapping[ExecutionLogQuery, Page[ExecutionLogRecord] | Exception]:
         """One Query each, all at once."""
-        answers = await asyncio.gather(*(self._load_page(query) for query in keys))
-        return dict(zip(keys, answers, strict=True))
+        return await load_each(keys, self._load_page)
 
     async def _load_page(self, query: ExecutionLogQuery) -> Page[ExecutionLogRecord]:
         table = self.resources.dynamo.execution_logs

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.errors import GatewayError
 from gateway.records.functions import Figures, FunctionRecord
 from gateway.records.pages import Page
 from gateway.upstream.dynamo.keys import function_figures_key, function_key
-from schema.context import Loader
+from schema.context import Loader, load_each
 from schema.rows import RowLoader
 
 
@@ -64,15 +63,8 @@ class FunctionPageLoader(Loader[FunctionPageQuery, FunctionPage]):
     async def load_batch(
         self, keys: tuple[FunctionPageQuery, ...]
     ) -> Mapping[FunctionPageQuery, FunctionPage | Exception]:
-        """All pages at once; a page that fails fails alone."""
-        answers = await asyncio.gather(*(self._load_page(query) for query in keys), return_exceptions=True)
-        found: dict[FunctionPageQuery, FunctionPage | Exception] = {}
-        for query, answer in zip(keys, answers, strict=True):
-            if isinstance(answer, FunctionPage | Exception):
-                found[query] = answer
-            else:
-                raise answer
-        return found
+        """All pages at once."""
+        return await load_each(keys, self._load_page)
 
     async def _load_page(self, query: FunctionPageQuery) -> FunctionPage:
         functions = self.resources.dynamo.functions.list_page(
@@ -110,31 +102,27 @@ class FunctionCountLoader(Loader[tuple[str, str], int]):
 
     async def load_batch(self, keys: tuple[tuple[str, str], ...]) -> Mapping[tuple[str, str], int | Exception]:
         """Reads all names of each workspace, once."""
-        workspace_ids = list(dict.fromkeys(workspace_id for workspace_id, _ in keys))
-        answers = await asyncio.gather(
-            *(self.resources.dynamo.functions.list_names(workspace_id) for workspace_id in workspace_ids)
-        )
-        names = dict(zip(workspace_ids, answers, strict=True))
-        return {
-            (workspace_id, text): sum(text.casefold() in name.casefold() for name in names[workspace_id])
-            for workspace_id, text in keys
-        }
+        workspace_ids = {workspace_id for workspace_id, _ in keys}
+        names = await load_each(workspace_ids, self.resources.dynamo.functions.list_names)
+        return {key: _count_matches(names[key[0]], key[1]) for key in keys}
 
 
 class SourceLoader(Loader[tuple[str, str], bytes]):
     """Functions' sources, by workspace and function id."""
 
     async def load_batch(self, keys: tuple[tuple[str, str], ...]) -> Mapping[tuple[str, str], bytes | Exception]:
-        """One GetObject each; one that fails fails alone."""
+        """One GetObject each."""
 
-        async def read(key: tuple[str, str]) -> bytes | GatewayError | None:
-            try:
-                return await self.resources.sources.read(*key)
-            except GatewayError as error:
-                return error
+        async def read(key: tuple[str, str]) -> bytes | None:
+            return await self.resources.sources.read(*key)
 
-        found = await asyncio.gather(*(read(key) for key in keys))
-        return {key: answer for key, answer in zip(keys, found, strict=True) if answer is not None}
+        return {key: source for key, source in (await load_each(keys, read)).items() if source is not None}
+
+
+def _count_matches(names: list[str] | Exception, text: str) -> int | Exception:
+    if isinstance(names, Exception):
+        return names
+    return sum(text.casefold() in name.casefold() for name in names)
 
 
 async def _none() -> dict[str, Figures]:
