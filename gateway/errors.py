@@ -2,6 +2,7 @@
 
 GatewayError                        INTERNAL_SERVER_ERROR
 ├── InvalidInputError               VALIDATION_ERROR
+│   └── PlaceTakenError             VALIDATION_ERROR
 ├── NotFoundError                   NOT_FOUND
 ├── ConflictError                   CONFLICT
 ├── NotDeployedError                NOT_DEPLOYED
@@ -10,6 +11,7 @@ GatewayError                        INTERNAL_SERVER_ERROR
 ├── OperationTimeoutError           TIMEOUT
 └── UpstreamError
     ├── DynamoDBError               DYNAMODB_ERROR
+    │   └── TableNotReadyError      DYNAMODB_ERROR
     ├── S3Error                     S3_ERROR
     ├── KubernetesError             KUBERNETES_ERROR
     ├── BuilderError                BUILDER_ERROR
@@ -66,6 +68,10 @@ class InvalidInputError(GatewayError):
     code = "VALIDATION_ERROR"
 
 
+class PlaceTakenError(InvalidInputError):
+    """A function would be deployed as the SpinApp of another, which `details` names."""
+
+
 class NotFoundError(GatewayError):
     """What was asked for does not exist."""
 
@@ -112,6 +118,10 @@ class DynamoDBError(UpstreamError):
 
     code = "DYNAMODB_ERROR"
     upstream = "dynamodb"
+
+
+class TableNotReadyError(DynamoDBError):
+    """The table is not what the gateway needs; the message says what to do."""
 
 
 class S3Error(UpstreamError):

@@ -20,8 +20,8 @@ from gateway.errors import (
     ConflictError,
     DynamoDBError,
     GatewayError,
-    InvalidInputError,
     NotFoundError,
+    PlaceTakenError,
 )
 from gateway.records.builder import DeployResult
 from gateway.records.builds import DeploymentRecord
@@ -110,7 +110,7 @@ class ImageDeployer:
             if not may_go_on(error):
                 await self.rest(deploy)
             raise
-        except (NotFoundError, ConflictError, InvalidInputError):
+        except (NotFoundError, ConflictError, PlaceTakenError):
             return None
         return stored
 
@@ -212,7 +212,7 @@ class ImageDeployer:
             return deploy
         try:
             await self._places.table.move(deploy.function_id, deploy.place, place)
-        except InvalidInputError:
+        except PlaceTakenError:
             await self._images.end(deploy)
             raise
         return replace(deploy, spec=replace(deploy.spec, namespace=place.namespace, app_name=place.app_name))

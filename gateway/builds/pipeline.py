@@ -17,7 +17,7 @@ from gateway.builds.journey import Journey
 from gateway.builds.messages import explain_failure
 from gateway.builds.places import Places
 from gateway.builds.states import enter, fail
-from gateway.errors import BuilderError, GatewayError, InvalidInputError
+from gateway.errors import BuilderError, GatewayError, PlaceTakenError
 from gateway.records.builder import AcceptedTask, DeployResult
 from gateway.records.builds import BuildRecord, BuildStatus, DeploySpec, FunctionGoneError
 from gateway.records.clock import Clock
@@ -196,13 +196,13 @@ class DeployPipeline:
         )
         try:
             await self._settle(build, spec, Place(result.namespace, result.app_name))
-        except InvalidInputError as error:
+        except PlaceTakenError as error:
             return await self._journal.store(build, fail(build, error.message, now))
         done = enter(build, BuildStatus.DONE, now, deployment_id=deployment.id)
         return await self._journal.store(build, done, deployment=deployment)
 
     async def _settle(self, build: BuildRecord, spec: DeploySpec, place: Place) -> None:
-        """Leave all other places; InvalidInputError where the builder named the app as another function's."""
+        """Leave all other places; PlaceTakenError where the builder named the app as another function's."""
         function_id, asked = build.function_id or "", Place(spec.namespace, spec.app_name)
         if place != asked:
             await self._places.table.move(function_id, asked, place)

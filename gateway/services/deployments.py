@@ -15,7 +15,7 @@ from gateway.builds.journal import BuildJournal
 from gateway.builds.messages import conceal
 from gateway.builds.poller import BuildPoller
 from gateway.builds.states import first_step
-from gateway.errors import BuilderError, NotFoundError
+from gateway.errors import BuilderError, NotFoundError, PlaceTakenError
 from gateway.records.builder import DeployRequest, DeployResult, ScaffoldResult
 from gateway.records.builds import BuildKind, BuildRecord, DeploymentRecord, DeploySpec
 from gateway.records.clock import Clock
@@ -27,7 +27,6 @@ from gateway.services.places import PlaceChecks, named_place
 from gateway.services.validation import check_function_id
 from gateway.upstream.builder import Builder
 from gateway.upstream.dynamo import Dynamo
-from gateway.upstream.dynamo.places import PlaceTakenError
 from gateway.upstream.dynamo.refusals import under_way
 
 FindSpinApp = Callable[[FunctionRecord], Awaitable[tuple[str, str] | None]]
@@ -174,7 +173,7 @@ class DeploymentService:
         try:
             return await self._endpoints.deploy(deploy, former=own)
         except PlaceTakenError as error:
-            raise PlaceTakenError(error.place, error.owner, field=field) from error
+            raise PlaceTakenError(error.message, field=field, details=error.details) from error
         except BuilderError as error:
             raise conceal(error, "") from error
 

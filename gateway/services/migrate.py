@@ -9,13 +9,13 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.errors import DynamoDBError, S3Error
+from gateway.errors import DynamoDBError, S3Error, TableNotReadyError
 from gateway.records.clock import Clock, system_clock
 from gateway.settings import Settings
 from gateway.upstream.aws import open_dynamodb_client
 from gateway.upstream.dynamo.migration import MigrationOptions, migrate_rows
 from gateway.upstream.dynamo.migration.pace import Report
-from gateway.upstream.dynamo.provision import TableNotReadyError, check_table, describe_table, ensure_table
+from gateway.upstream.dynamo.provision import check_table, describe_table, ensure_table
 from gateway.upstream.dynamo.table import Table
 from gateway.upstream.s3 import open_source_bucket
 

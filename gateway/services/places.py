@@ -14,7 +14,7 @@ from gateway.records.functions import FunctionRecord
 from gateway.records.image_deploys import Place
 from gateway.services.build_inputs import strip_name
 from gateway.upstream.dynamo import Dynamo
-from gateway.upstream.dynamo.places import PlaceTakenError
+from gateway.upstream.dynamo.places import taken
 
 GetSpinAppOwner = Callable[[str, str], Awaitable[str | None]]
 """The function that the SpinApp of a namespace and a name is labelled with."""
@@ -39,7 +39,7 @@ class PlaceChecks:
         if place != (function.namespace, function.app_name):
             owner = await self.other_owner(place, function.id)
             if owner is not None:
-                raise PlaceTakenError(place, owner, field=field)
+                raise taken(place, owner, field=field)
 
     async def check_unowned(self, place: Place) -> None:
         """InvalidInputError where an image is to be deployed for no function as the SpinApp of one."""

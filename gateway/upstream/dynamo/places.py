@@ -11,7 +11,7 @@ Kubernetes is asked which function is there, and that is gateway/services/places
 import contextlib
 from typing import Any
 
-from gateway.errors import InvalidInputError
+from gateway.errors import PlaceTakenError
 from gateway.records.image_deploys import Place
 from gateway.upstream.dynamo import rows
 from gateway.upstream.dynamo.errors import ConditionFailedError
@@ -33,14 +33,10 @@ MAY_RUN = "may_run"
 """Of a listed place: the builder was called for it."""
 
 
-class PlaceTakenError(InvalidInputError):
-    """The SpinApp of this name in this namespace is another function's."""
-
-    def __init__(self, place: Place, owner: str, *, field: str = "namespace") -> None:
-        message = f"The SpinApp {place.app_name} in {place.namespace} is that of another function, {owner}."
-        super().__init__(message, field=field, details={"functionId": owner})
-        self.place = place
-        self.owner = owner
+def taken(place: Place, owner: str, *, field: str = "namespace") -> PlaceTakenError:
+    """The refusal of a place that is another function's."""
+    message = f"The SpinApp {place.app_name} in {place.namespace} is that of another function, {owner}."
+    return PlaceTakenError(message, field=field, details={"functionId": owner})
 
 
 def claim(function_id: str, place: Place) -> Put:
@@ -85,7 +81,11 @@ class PlaceTable:
         try:
             await self._table.transact(writes)
         except ConditionFailedError as error:
-            raise PlaceTakenError(after, await self.owner_of(after) or "", field="appName") from error
+            owner = await self.owner_of(after)
+            if owner is not None:
+                raise taken(after, owner, field="appName") from error
+            await self.move(function_id, before, after)  # it was given up in between
+            return
         await self.give_up(function_id, before)
 
     async def give_up(self, function_id: str, place: Place) -> None:

@@ -4,6 +4,7 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gateway.errors import TableNotReadyError
 from gateway.records.clock import Clock
 from gateway.upstream.dynamo.errors import translated
 from gateway.upstream.dynamo.expressions import (
@@ -18,7 +19,7 @@ from gateway.upstream.dynamo.expressions import (
     not_exists,
 )
 from gateway.upstream.dynamo.keys import ALL_WORKSPACES, INDEX, INDEX_PK, Key
-from gateway.upstream.dynamo.provision import TTL_ATTRIBUTE, TableNotReadyError, check_table
+from gateway.upstream.dynamo.provision import TTL_ATTRIBUTE, check_table
 from gateway.upstream.dynamo.table import Table
 
 if TYPE_CHECKING:

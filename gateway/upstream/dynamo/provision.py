@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from gateway.errors import DynamoDBError
+from gateway.errors import DynamoDBError, TableNotReadyError
 from gateway.upstream.dynamo.errors import translated
 from gateway.upstream.dynamo.keys import INDEX, INDEX_PK, INDEX_SK
 
@@ -25,10 +25,6 @@ TTL_ATTRIBUTE = "ttl"
 POLL_S = 0.5
 """Between two looks at a table that is being made; it takes AWS some seconds, an index of a large table hours."""
 REPORT_INTERVAL_S = 10.0
-
-
-class TableNotReadyError(DynamoDBError):
-    """The table is not what the gateway needs; the message says what to do."""
 
 
 def _no_report(_: str) -> None:

@@ -2,12 +2,12 @@
 
 from datetime import UTC
 
-from gateway.errors import ConflictError, GatewayError, NotFoundError
+from gateway.errors import ConflictError, GatewayError, NotFoundError, PlaceTakenError
 from gateway.records.image_deploys import Place
 from gateway.upstream.dynamo import rows
 from gateway.upstream.dynamo.holds import HoldTable
 from gateway.upstream.dynamo.keys import function_key, image_deploy_key
-from gateway.upstream.dynamo.places import PlaceTable, PlaceTakenError
+from gateway.upstream.dynamo.places import PlaceTable, taken
 from gateway.upstream.dynamo.table import Table
 
 
@@ -48,6 +48,10 @@ class DeployRefusals:
         details = {"imageRef": image, "startedAt": started_at}
         return ConflictError(message, details=details, retryable=True)
 
-    async def of_place(self, place: Place) -> PlaceTakenError:
-        """The place is another function's."""
-        return PlaceTakenError(place, await self._places.owner_of(place) or "that is gone by now")
+    async def of_place(self, place: Place) -> PlaceTakenError | ConflictError:
+        """The place is another function's, or was until now."""
+        owner = await self._places.owner_of(place)
+        if owner is not None:
+            return taken(place, owner)
+        message = f"The SpinApp {place.app_name} in {place.namespace} was another function's until now; try again."
+        return ConflictError(message, retryable=True)

@@ -9,9 +9,11 @@ import pytest
 from starlette.responses import Response
 
 from gateway.errors import DynamoDBError
+from gateway.records.image_deploys import Place
 from gateway.upstream.dynamo import Dynamo, open_dynamo
 from gateway.upstream.dynamo.expressions import Put
 from gateway.upstream.dynamo.keys import Key
+from gateway.upstream.dynamo.refusals import DeployRefusals
 from gateway.upstream.dynamo.table import MAX_ATTEMPTS
 from tests.aws_proxy import AwsProxy, aws_proxy
 from tests.stores import StoppedClock, prepared_settings
@@ -91,6 +93,17 @@ async def test_write_when_there_is_no_end_of_conflicts(busy: Busy) -> None:
         await busy.dynamo.table.write(Put(item=ITEM))
     assert raised.value.retryable
     assert busy.proxy.operations.count("dynamodb PutItem") == MAX_ATTEMPTS
+
+
+async def test_place_that_is_given_up_meanwhile(busy: Busy) -> None:
+    """A claim that was refused for an owner who is gone a moment later is made; a start may be made again."""
+    before, after = Place("default", "shop"), Place("default", "shop1")
+    busy.prepare("TransactWriteItems", conflict("TransactWriteItems", "ConditionalCheckFailed"))
+    await busy.dynamo.places.move("fn-00000001", before, after)
+    assert await busy.dynamo.places.owner_of(after) == "fn-00000001"
+    refusal = await DeployRefusals(busy.dynamo.table).of_place(before)
+    assert refusal.extensions == {"code": "CONFLICT", "retryable": True}
+    assert refusal.message == "The SpinApp shop in default was another function's until now; try again."
 
 
 async def test_batch_get_when_keys_are_left_unprocessed(busy: Busy) -> None:
