@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from gateway.records.hosts import HostPattern
+from gateway.records.hosts import DNS_LABEL, HostPattern
 from gateway.records.origins import AllowedOrigins
 
 BODY_OVERHEAD_BYTES = 256 * 1024
@@ -21,7 +21,6 @@ LOOPBACK_ORIGINS = tuple(
     f"{scheme}://{host}:*" for scheme in ("http", "https") for host in ("localhost", "127.0.0.1", "[::1]")
 )
 """Pages that the developer serves on the own machine, from whatever port."""
-_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 StringList = Annotated[tuple[str, ...], NoDecode]
 
@@ -171,7 +170,7 @@ class Settings(BaseSettings):
     @classmethod
     def _known_namespaces(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for namespace in value:
-            if not _DNS_LABEL.fullmatch(namespace):
+            if not DNS_LABEL.fullmatch(namespace):
                 raise ValueError(f"{namespace!r} is no name of a Kubernetes namespace")
         return value
 

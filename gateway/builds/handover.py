@@ -16,7 +16,7 @@ from gateway.builds.journal import BuildJournal
 from gateway.builds.journey import Journey
 from gateway.builds.states import fail
 from gateway.errors import BuilderConnectionError, BuilderError
-from gateway.records.builder import AcceptedTask, BuilderTask
+from gateway.records.builder import AcceptedTask, BuilderTask, clean_name
 from gateway.records.builds import BuildKind, BuildRecord
 from gateway.records.clock import Clock
 from gateway.upstream.builder import BeforeEnd, Builder
@@ -162,8 +162,4 @@ def _is_not_older(task_created_at: datetime | None, created_at: datetime) -> boo
 
 def _is_same_app(one: str | None, other: str) -> bool:
     """Whether the builder, which cleans names up, may mean the same."""
-    return one is not None and _plain(one) == _plain(other)
-
-
-def _plain(name: str) -> str:
-    return "".join(character for character in name.lower() if character not in " _-")
+    return one is not None and clean_name(one).lower() == clean_name(other).lower()

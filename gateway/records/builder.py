@@ -6,6 +6,13 @@ from typing import Any
 
 from gateway.records.builds import BuildStatus
 
+_DROPPED = str.maketrans("", "", " -_")
+
+
+def clean_name(name: str) -> str:
+    """A name as the builder makes it an app's and a module's; its /deploy lowers it too."""
+    return name.translate(_DROPPED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuilderTask:

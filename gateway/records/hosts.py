@@ -10,6 +10,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_HOST_CHARACTERS = 253
 """DNS's limit for a name."""
+DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""What Kubernetes calls namespaces and service accounts by; other hosts may have underscores too."""
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """A last label like this makes the C library read the whole name as an IPv4 address: 127.1, 0x7f.1, 2130706433."""

@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gateway.errors import InvalidInputError
-from gateway.records.builder import DeployRequest
+from gateway.records.builder import DeployRequest, clean_name
 from gateway.records.builds import DeploySpec
+from gateway.records.hosts import DNS_LABEL
 
 MAX_APP_NAME_CHARACTERS = 63
 """Characters of a DNS label: the name becomes a service's."""
@@ -34,7 +35,6 @@ _SOURCE_PATH = re.compile(r"[A-Za-z0-9_-]{1,128}/[^/\\\x00-\x1f\x7f]{1,255}\.(py
 """Below a workspace's uploads: the build or the builder's task, and the file."""
 _COMPONENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 _OUTPUT_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*\.ya?ml")
-_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 _RESOURCES = (
     ("cpu_limit", "cpuLimit", _CPU, "500m"),
@@ -61,19 +61,14 @@ def check_filename(sent: str | None) -> str:
     path = PurePosixPath((sent or "").replace("\\", "/"))
     suffix = path.suffix.lower()  # the builder refuses .PY
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)[:MAX_APP_NAME_CHARACTERS]
-    if suffix not in SOURCE_SUFFIXES or not strip_name(stem):
+    if suffix not in SOURCE_SUFFIXES or not clean_name(stem):
         raise InvalidInputError("file must be a Python module (.py) or an archive of one (.zip).", field="file")
     return stem + suffix
 
 
-def strip_name(name: str) -> str:
-    """A name as the builder makes it an app's and a module's."""
-    return re.sub(r"[\s_-]", "", name)
-
-
 def app_of(filename: str) -> str:
     """The app that the builder makes of a file where none is named."""
-    return strip_name(filename.rpartition(".")[0])
+    return clean_name(filename.rpartition(".")[0])
 
 
 def check_app_name(value: str | None) -> str | None:
@@ -208,7 +203,7 @@ def _amount(quantity: str) -> Decimal:
 
 def check_placement(request: DeployRequest) -> None:
     """Where pods may run and as whom: the service account, tolerations and affinity."""
-    if request.service_account is not None and not _DNS_LABEL.fullmatch(request.service_account):
+    if request.service_account is not None and not DNS_LABEL.fullmatch(request.service_account):
         raise InvalidInputError("serviceAccount must be a Kubernetes name.", field="serviceAccount")
     _check_json(request.custom_tolerations, list, "customTolerations", "a list of tolerations")
     _check_json(request.custom_affinity, dict, "customAffinity", "an affinity object")

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from gateway.errors import InvalidInputError, KubernetesError
+from gateway.records.builder import clean_name
 from gateway.records.functions import FunctionRecord
 from gateway.records.image_deploys import Place
-from gateway.services.build_inputs import strip_name
 from gateway.upstream.dynamo import Dynamo
 from gateway.upstream.dynamo.places import taken
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 def named_place(namespace: str, app_name: str) -> Place:
     """Where the builder deploys an app of this name: it lowers it and takes spaces, `-` and `_` out."""
-    return Place(namespace, strip_name(app_name).lower())
+    return Place(namespace, clean_name(app_name).lower())
 
 
 class PlaceChecks:

@@ -26,7 +26,7 @@ from gateway.errors import (
 )
 from gateway.records.functions import FunctionRecord, HttpMethod
 from gateway.services.calls import TIMED_OUT, CallerError, FunctionCall, Invocation
-from gateway.services.invocations import InvocationFailedError, InvocationService
+from gateway.services.invocations import PRINTABLE, InvocationFailedError, InvocationService
 from gateway.web.forwarding import RequestBody, request_headers, response_headers, times_passed
 
 PREFIX = "/invoke/"
@@ -43,7 +43,6 @@ STATUSES: dict[type, int] = {
     NotDeployedError: HTTPStatus.CONFLICT,
     UpstreamError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 logger = logging.getLogger(__name__)
 

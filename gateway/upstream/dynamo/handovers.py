@@ -27,12 +27,13 @@ from gateway.upstream.dynamo.expressions import (
 from gateway.upstream.dynamo.keys import build_key, build_pointer_key
 from gateway.upstream.dynamo.table import Table
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+"""The Builder Service's are UUIDs."""
 
 
 def is_task_id(id_: str) -> bool:
     """Whether an id is of the Builder Service's form; no build of ours has one like it."""
-    return _UUID.fullmatch(id_) is not None
+    return TASK_ID.fullmatch(id_) is not None
 
 
 def accepted(build: BuildRecord, task_id: str, source_path: str | None, *, condition: Condition) -> Update:

@@ -1,6 +1,5 @@
 """What the gateway asks Loki: pages of one function's lines. Their order and positions are in `lines`."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from gateway.records.logs import LogDirection, LogEntryRecord, LogQuery
 from gateway.records.pages import Page
 from gateway.upstream.loki.lines import PlacedEntry, Position, merge_streams, place_entries
 from gateway.upstream.query_client import NoAnswerError, QueryClient
+from gateway.upstream.quoting import quote_go
 
 MAX_ENTRIES = 5000
 """Loki's max_entries_limit_per_query: a larger limit is refused."""
@@ -29,7 +29,6 @@ MAX_ERROR_CHARACTERS = 500
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 class Range(NamedTuple):
@@ -135,16 +134,6 @@ def write_logql(query: LogQuery) -> str:
     """The LogQL of a function's lines, those that contain a text if one is given; case counts."""
     selector = f"{{function_id={quote_go(query.function_id)}}}"
     return f"{selector} |= {quote_go(query.contains)}" if query.contains else selector
-
-
-def quote_go(text: str) -> str:
-    """Write `text` as a Go string literal, as LogQL has them."""
-    return f'"{UNPRINTABLE.sub(_escape, text)}"'
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    return f"\\{character}" if character in '"\\' else f"\\u{ord(character):04x}"
 
 
 def nanoseconds(time: datetime) -> int:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from gateway.records.metrics import MetricKind
+from gateway.upstream.quoting import quote_go
 
 FUNCTION_LABEL = "label_function_id"
 """How kube-state-metrics calls the pods' label `function_id`."""
@@ -16,7 +17,6 @@ PER_CONTAINER = {
 """Without the empty container: that is cAdvisor's sum over the pod, which would count everything twice."""
 
 RE2_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
-STRING_SPECIAL = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 def write_promql(kind: MetricKind, function_ids: Iterable[str]) -> str:
@@ -26,17 +26,8 @@ def write_promql(kind: MetricKind, function_ids: Iterable[str]) -> str:
     plain join answers with an error.
     """
     ids = "|".join(RE2_SPECIAL.sub(r"\\\g<0>", function_id) for function_id in sorted(set(function_ids)))
-    pods = f"max by (namespace, pod, {FUNCTION_LABEL}) (kube_pod_labels{{{FUNCTION_LABEL}=~{_quote(ids)}}})"
+    pods = f"max by (namespace, pod, {FUNCTION_LABEL}) (kube_pod_labels{{{FUNCTION_LABEL}=~{quote_go(ids)}}})"
     if kind is MetricKind.REPLICAS:
         return f"count by ({FUNCTION_LABEL}) ({pods})"
     used = f"sum by (namespace, pod) ({PER_CONTAINER[kind]})"
     return f"sum by ({FUNCTION_LABEL}) ({used} * on(namespace, pod) group_left({FUNCTION_LABEL}) {pods})"
-
-
-def _quote(text: str) -> str:
-    return f'"{STRING_SPECIAL.sub(_escape, text)}"'
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    return f"\\{character}" if character in '"\\' else f"\\u{ord(character):04x}"

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from gateway.records.builder import clean_name
 from gateway.records.builds import BuildRecord
 from gateway.upstream.dynamo.attributes import Item
+from gateway.upstream.dynamo.handovers import TASK_ID, is_task_id
 
 EARLIER = timedelta(seconds=5)
 LATER = timedelta(seconds=60)
 """The former backend stored its row, then called the builder, which stored its own once it had the upload."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_ARTIFACT = re.compile(rf"build-artifacts/({_UUID.pattern})/", re.IGNORECASE)
-_DROPPED = re.compile(r"[\s_-]")
+_ARTIFACT = re.compile(rf"build-artifacts/({TASK_ID.pattern})/", TASK_ID.flags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class StoredBuild:
     @property
     def is_builders(self) -> bool:
         """Written by the Builder Service, whose ids are UUIDs; the former backend's have 22 characters."""
-        return not self.is_ours and _UUID.fullmatch(self.build.id) is not None
+        return not self.is_ours and is_task_id(self.build.id)
 
 
 def pair_builds(builds: Iterable[StoredBuild]) -> dict[str, StoredBuild]:
@@ -80,4 +80,4 @@ def _may_be_one(build: BuildRecord, task: BuildRecord) -> bool:
 
 def _plain(name: str) -> str:
     """An app's name as the builder makes it of a file's."""
-    return _DROPPED.sub("", name.removesuffix(".py").removesuffix(".zip")).lower()
+    return clean_name(name.removesuffix(".py").removesuffix(".zip")).lower()
