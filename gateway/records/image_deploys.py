@@ -1,10 +1,17 @@
 """Deploys of images that are there already, and where a function's SpinApps are."""
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from gateway.records.builds import DeploySpec
+from gateway.records.hosts import DNS_LABEL
+
+_LABEL = DNS_LABEL.pattern
+_SPINAPP_HOST = re.compile(rf"(?P<app>{_LABEL})\.(?P<namespace>{_LABEL})\.svc\.cluster\.local")
 
 
 class Place(NamedTuple):
@@ -18,6 +25,16 @@ class Place(NamedTuple):
         """Read `namespace/app`."""
         namespace, _, app_name = text.partition("/")
         return cls(namespace, app_name)
+
+    @classmethod
+    def of_url(cls, url: str, namespaces: Collection[str]) -> "Place | None":
+        """The SpinApp that a function's URL leads to, with a scheme or without; None outside of the namespaces."""
+        try:
+            host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
+        except ValueError:
+            return None
+        found = _SPINAPP_HOST.fullmatch(host)
+        return cls(found["namespace"], found["app"]) if found and found["namespace"] in namespaces else None
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.app_name}"

@@ -29,7 +29,7 @@ from gateway.upstream.builder import Builder
 from gateway.upstream.dynamo import Dynamo
 from gateway.upstream.dynamo.refusals import under_way
 
-FindSpinApp = Callable[[FunctionRecord], Awaitable[tuple[str, str] | None]]
+FindSpinApp = Callable[[FunctionRecord], Awaitable[Place | None]]
 
 
 class DeploymentService:
@@ -179,13 +179,10 @@ class DeploymentService:
 
     async def _own_place(self, function: FunctionRecord) -> Place | None:
         """Where a function is deployed already; of two that shared a SpinApp before, one is to have its own."""
-        found = await self._find_spinapp(function)
-        if found is None:
-            return None
-        place = Place(found[1], found[0])
-        if function.app_name is None and await self._places.other_owner(place, function.id) is not None:
-            return None
-        return place
+        place = await self._find_spinapp(function)
+        if place is None or function.app_name is not None:
+            return place
+        return place if await self._places.other_owner(place, function.id) is None else None
 
     async def _deploy(self, request: DeployRequest) -> DeployResult:
         try:

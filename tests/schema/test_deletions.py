@@ -196,22 +196,24 @@ async def test_delete_when_the_spinapp_is_gone_already(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "host", "owner", "deleted"),
+    ("name", "url", "owner", "deleted"),
     [
+        ("Hello-Fn", "http://hellofn.default.svc.cluster.local", None, True),
         ("Hello-Fn", "hellofn.default.svc.cluster.local", None, True),
-        ("renamed since", "hellofn.default.svc.cluster.local", "itself", True),
-        ("mine", "hellofn.default.svc.cluster.local", "fn-another1", False),
-        ("mine", "hellofn.default.svc.cluster.local", None, False),
+        ("renamed since", "http://HelloFn.default.svc.cluster.local:80/", "itself", True),
+        ("mine", "http://hellofn.default.svc.cluster.local", "fn-another1", False),
+        ("mine", "http://hellofn.default.svc.cluster.local", None, False),
+        ("Hello-Fn", "http://hellofn.other.svc.cluster.local", "itself", False),
     ],
 )
 async def test_delete_when_the_former_backend_deployed_it(
-    stage: Stage, name: str, host: str, owner: str | None, deleted: bool
+    stage: Stage, name: str, url: str, owner: str | None, deleted: bool
 ) -> None:
     """The SpinApp is the one that the stored URL names, unless that is another function's."""
     workspace_id = await stage.gateway.create_workspace()
     id_ = await stage.gateway.create_function(workspace_id, name)
     row = stage.contents.rows()["WS#" + workspace_id, "FN#" + id_]
-    stage.contents.put_rows([row | {"invocationUrl": f"http://{host}"}])
+    stage.contents.put_rows([row | {"invocationUrl": url}])
     stage.cluster.apps["hellofn"] = id_ if owner == "itself" else owner
     await stage.gateway.data(DELETE_FUNCTION, input={"id": id_})
     assert ("hellofn" not in stage.cluster.apps) is deleted

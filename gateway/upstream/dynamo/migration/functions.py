@@ -1,10 +1,8 @@
 """Functions of before: pointers, figures, and the fields that their rows lack."""
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from gateway.records.image_deploys import Place
 from gateway.upstream.dynamo import rows
@@ -33,10 +31,8 @@ NAMED = "functions given the name of their SpinApp"
 TRIES = 5
 """Of one function whose row others change at the same time."""
 
-_SPINAPP_HOST = re.compile(r"([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)\.([a-z0-9-]+)\.svc\.cluster\.local")
-
-SpinApps = defaultdict[tuple[str, str], list[tuple[Key, Item]]]
-"""Functions by the namespace and name of the SpinApp that they run in, as far as their rows say."""
+SpinApps = defaultdict[Place, list[tuple[Key, Item]]]
+"""Functions by the SpinApp that they run in, as far as their rows say."""
 
 
 async def complete_functions(
@@ -93,18 +89,14 @@ def note_spinapp(spinapps: SpinApps, item: Item, namespaces: Sequence[str]) -> N
     key = Key(item["PK"], item["SK"])
     name, namespace = rows.optional_text(item, "app_name"), rows.optional_text(item, "namespace")
     if name and namespace:
-        spinapps[namespace, name].append((key, item))
+        spinapps[Place(namespace, name)].append((key, item))
         return
     url = rows.optional_text(item, "invocationUrl")
     if url is None or not item.get("lastDeployed"):
         return
-    try:
-        host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
-    except ValueError:
-        return
-    found = _SPINAPP_HOST.fullmatch(host)
-    if found and found[2] in namespaces:
-        spinapps[found[2], found[1]].append((key, item))
+    place = Place.of_url(url, namespaces)
+    if place is not None:
+        spinapps[place].append((key, item))
 
 
 async def name_spinapps(amendments: Amendments, spinapps: SpinApps) -> None:
@@ -113,14 +105,14 @@ async def name_spinapps(amendments: Amendments, spinapps: SpinApps) -> None:
     It is claimed for them, so that no other function is deployed as it. Two of one name overwrote each other in
     the former backend; a delete of one would end the other.
     """
-    for (namespace, name), functions in spinapps.items():
+    for place, functions in spinapps.items():
         unnamed = [(key, item) for key, item in functions if not item.get("app_name")]
         if len(functions) > 1:
             amendments.left["functions that share a SpinApp with another"] += len(unnamed)
             continue
         for key, item in unnamed:
             seen: list[Condition] = unchanged(item, ("app_name", "invocationUrl"))
-            names: dict[str, Any] = {"app_name": name, "namespace": namespace}
-            place, id_ = Place(namespace, name), key.sk.partition("#")[2]
+            names: dict[str, Any] = {"app_name": place.app_name, "namespace": place.namespace}
+            id_ = key.sk.partition("#")[2]
             named = Update(key=key, set=names, condition=all_of(exists(), *seen))
             await amendments.make([named, claim(id_, place), listing(id_, place)], NAMED)
