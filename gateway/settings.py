@@ -1,11 +1,10 @@
 """Every knob of the gateway, read from the environment: its unit, its default and the reason for it.
 
-The names without a comment on their origin are the former backend's, so that a deployment's environment
-carries over. Lists are comma-separated or JSON.
+What the former backend had keeps its name, so that a deployment's environment carries over. Lists are
+comma-separated or JSON.
 """
 
 import json
-import re
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
