@@ -63,6 +63,8 @@ class ExecutionRecorder:
             ) from stored
         if isinstance(stored, BaseException):
             raise stored
+        if counted is False:
+            await self._remove(log)
 
     async def _store(self, log: ExecutionLogRecord) -> None:
         for attempt in range(MAX_ATTEMPTS):
@@ -77,13 +79,26 @@ class ExecutionRecorder:
             else:
                 return
 
-    async def _count(self, log: ExecutionLogRecord) -> None:
-        """Count once: counting again what may have arrived would make the figures wrong."""
-        if log.workspace_id is not None:
-            await self._dynamo.figures.count(
-                log.workspace_id,
-                log.function_id,
-                at=log.timestamp,
-                is_error=log.status is ExecutionStatus.ERROR,
-                duration_ms=log.duration_ms,
+    async def _remove(self, log: ExecutionLogRecord) -> None:
+        """The function was deleted while it ran, and its logs may have been before this one was stored."""
+        try:
+            await self._dynamo.execution_logs.delete(log)
+        except DynamoDBError as error:
+            logger.warning(
+                "the log %s of the deleted %s is left until it expires: %s", log.id, log.function_id, error
             )
+
+    async def _count(self, log: ExecutionLogRecord) -> bool:
+        """Count once: counting again what may have arrived would make the figures wrong.
+
+        Answers whether the function is still there.
+        """
+        if log.workspace_id is None:
+            return True
+        return await self._dynamo.figures.count(
+            log.workspace_id,
+            log.function_id,
+            at=log.timestamp,
+            is_error=log.status is ExecutionStatus.ERROR,
+            duration_ms=log.duration_ms,
+        )

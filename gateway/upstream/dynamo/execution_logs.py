@@ -8,7 +8,7 @@ from gateway.records.json_text import json_text
 from gateway.records.pages import Page
 from gateway.upstream.dynamo import rows
 from gateway.upstream.dynamo.attributes import Item
-from gateway.upstream.dynamo.expressions import Put, not_exists
+from gateway.upstream.dynamo.expressions import Delete, Put, not_exists
 from gateway.upstream.dynamo.keys import INDEX_PK, INDEX_SK, execution_log_key, stamp
 from gateway.upstream.dynamo.paging import RowRange, read_page
 from gateway.upstream.dynamo.table import Table
@@ -120,6 +120,10 @@ class ExecutionLogTable:
                 condition=not_exists(),
             )
         )
+
+    async def delete(self, log: ExecutionLogRecord) -> None:
+        """Remove one log."""
+        await self._table.write(Delete(key=execution_log_key(log.function_id, log.timestamp, log.id)))
 
     async def list_of_function(
         self, function_id: str, *, first: int, after: str | None, wanted: ExecutionLogFilter, bodies: bool
