@@ -19,6 +19,7 @@ from gateway.upstream.dynamo.expressions import (
     exists,
     not_exists,
 )
+from gateway.upstream.dynamo.function_rows import to_url
 from gateway.upstream.dynamo.keys import Key, function_key, image_deploy_key, stamp
 
 
@@ -106,11 +107,6 @@ def find_endpoint(key: Key, deployment: DeploymentRecord) -> Update:
         set={"invocationUrl": to_url(deployment.endpoint or "")},
         condition=equals("current_deployment_id", deployment.id),
     )
-
-
-def to_url(endpoint: str) -> str:
-    """An endpoint as `invocationUrl` has it: the builder names it without a scheme."""
-    return endpoint if "://" in endpoint else f"http://{endpoint}"
 
 
 def _running(deployment: DeploymentRecord) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def to_function(item: Item) -> FunctionRecord:
         http_methods=_to_methods(rows.texts(item, "httpMethods")),
         environment_variables=_to_environment(item.get("environmentVariables")),
         status=_to_status(rows.text(item, "status")),
-        invocation_url=rows.optional_text(item, "invocationUrl"),
+        invocation_url=_to_url(rows.optional_text(item, "invocationUrl")),
         created_at=rows.optional_time(item, "createdAt"),
         last_modified=rows.time(item, "lastModified"),
         last_deployed=rows.optional_time(item, "lastDeployed"),
@@ -70,6 +70,11 @@ def _to_methods(names: list[str]) -> tuple[HttpMethod, ...]:
     return tuple(dict.fromkeys(known)) or (HttpMethod.GET,)
 
 
+def _to_url(text: str | None) -> str | None:
+    """With a scheme; the former backend stored the builder's endpoint, which has none."""
+    return to_url(text) if text else None
+
+
 def _to_environment(value: Any) -> dict[str, str]:
     """A map's names and values, these as text."""
     if not isinstance(value, dict):
@@ -80,6 +85,11 @@ def _to_environment(value: Any) -> dict[str, str]:
 def _to_status(word: str) -> FunctionStatus:
     """A status in any case; one that is not known says nothing against calling the function."""
     return FunctionStatus.__members__.get(word.strip().upper(), FunctionStatus.ACTIVE)
+
+
+def to_url(endpoint: str) -> str:
+    """An endpoint as `invocationUrl` has it: the builder names it without a scheme."""
+    return endpoint if "://" in endpoint else f"http://{endpoint}"
 
 
 def code_changes(code: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
