@@ -1,7 +1,8 @@
 """One call of a function while it is under way, and what its execution log will say; nothing is sent from here."""
 
 import time
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from gateway.records.execution_logs import ExecutionLogRecord, ExecutionStatus, 
 from gateway.records.functions import FunctionRecord
 from gateway.services.bodies import MAX_REQUEST_LOG_BYTES, MAX_RESPONSE_LOG_BYTES, BodyLog
 from gateway.services.ids import new_log_id
-from gateway.upstream.functions import FunctionResponse
+from gateway.upstream.functions import Body, FunctionResponse
 
 TIMED_OUT = 504
 UNREACHABLE = 503
@@ -37,18 +38,19 @@ class FunctionCall:
     target: bytes
     """Path and query."""
     headers: RawHeaders
-    body: AsyncIterable[bytes] | bytes | None
+    body: Body | None
 
 
 class Invocation:
     """A call under way: what passes is noted as far as the log keeps it.
 
-    `waits_for_caller` is set by whoever talks to the caller, so that the log can say whose time it was.
+    `waits_for_caller` is set by whoever sends the answer on, so that the log can say whose time it was.
     """
 
     def __init__(self, function: FunctionRecord, call: FunctionCall) -> None:
         self.function = function
         self.waits_for_caller = False
+        self._waits_for_request = False
         self.log: ExecutionLogRecord | None = None
         self._call = call
         self._started = time.perf_counter()
@@ -70,21 +72,22 @@ class Invocation:
         """Of the answer's body, so far."""
         return self._response.size_bytes
 
-    def request_body(self) -> AsyncIterable[bytes] | bytes | None:
+    def request_body(self) -> Body | None:
         """The request's body, noted while it is sent."""
         if isinstance(self._call.body, bytes):
             self._request.add(self._call.body)
             return self._call.body
         return None if self._call.body is None else self._noted(self._call.body)
 
-    async def _noted(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        self.waits_for_caller = True
-        async for chunk in body:
-            self.waits_for_caller = False
-            self._request.add(chunk)
-            yield chunk
-            self.waits_for_caller = True
-        self.waits_for_caller = False
+    async def _noted(self, body: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(body):
+            self._waits_for_request = True
+            async for chunk in body:
+                self._waits_for_request = False
+                self._request.add(chunk)
+                yield chunk
+                self._waits_for_request = True
+            self._waits_for_request = False
 
     def answered(self, answer: FunctionResponse) -> None:
         """Note the head of the answer."""
@@ -106,10 +109,12 @@ class Invocation:
         limit = f"{self.function.timeout:g} s"
         if self._answer is None:
             self._status_code = TIMED_OUT
-            whose = "the request had not ended" if self.waits_for_caller else "no answer"
+            whose = "the request had not ended" if self._waits_for_request else "no answer"
             self._note(f"The function timed out: {whose} within {limit}.")
         elif self.waits_for_caller:
             self._note(f"The caller had not taken the whole answer within {limit}.")
+        elif self._waits_for_request:
+            self._note(f"The function answered {self._status_code}, and the request had not ended within {limit}.")
         else:
             self._note(f"The function answered {self._status_code} and timed out: no end within {limit}.")
             self._status_code = TIMED_OUT

@@ -1,7 +1,7 @@
 """Which headers pass between a caller and a function, and how a request's body is handed on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 from starlette.types import Receive, Scope
 
@@ -95,20 +95,24 @@ class RequestBody:
         self._received_bytes = 0
         self._over = asyncio.Event()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The pieces; CallerError where the caller leaves or sends too much."""
-        while not self._over.is_set():
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise CallerError("the caller left before its request had ended")
-            chunk: bytes = message.get("body", b"")
-            self._received_bytes += len(chunk)
-            if self._received_bytes > self._max_bytes:
-                raise CallerError(f"the request's body is longer than {self._max_bytes} bytes", 413)
-            if not message.get("more_body", False):
-                self._over.set()
-            if chunk:
-                yield chunk
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The pieces; CallerError where the caller leaves or sends too much. Once closed, the rest is skipped."""
+        try:
+            while not self._over.is_set():
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise CallerError("the caller left before its request had ended")
+                chunk: bytes = message.get("body", b"")
+                self._received_bytes += len(chunk)
+                if self._received_bytes > self._max_bytes:
+                    raise CallerError(f"the request's body is longer than {self._max_bytes} bytes", 413)
+                if not message.get("more_body", False):
+                    self._over.set()
+                if chunk:
+                    yield chunk
+        except (GeneratorExit, asyncio.CancelledError):
+            self.skip_rest()
+            raise
 
     def skip_rest(self) -> None:
         """Nobody will read what may still come."""

@@ -128,12 +128,11 @@ class InvokeRoute:
             method=allowed[scope["method"]].value,
             target=target,
             headers=request_headers(scope, f"{PREFIX}{function_id}"),
-            body=None if length == 0 else body,
+            body=None if length == 0 else body.pieces(),
         )
         is_whole = False
         try:
             async with self._invocations.stream(function, call) as invocation:
-                body.skip_rest()
                 await answer.pass_on(invocation)
                 is_whole = True
         except UpstreamError:

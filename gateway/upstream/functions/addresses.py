@@ -3,8 +3,12 @@
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Awaitable, Callable
 
 from gateway.records.hosts import Address, parse_host
+
+Resolve = Callable[[str | Address, int], Awaitable[tuple[Address, ...]]]
+"""`resolve`, or what tests have in its place."""
 
 _REFUSED = tuple(
     ipaddress.ip_network(network)

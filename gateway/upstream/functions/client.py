@@ -1,52 +1,34 @@
 """Calls to functions: the address that was checked is the one that is connected to, so that no name is rebound.
 
 Redirects are not followed and cookies not kept. Connections are not kept either, so that Kubernetes spreads the
-load. Headers and the request target go out as they are given: httpx's client would add and rewrite some, so this
-uses its transport.
+load. Headers and the request target go out as they are given; HTTP clients would add and rewrite some.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 
-import httpx
+import h11
 
 from gateway.errors import InvalidInputError
 from gateway.records.hosts import Address
 from gateway.telemetry import record_call
+from gateway.upstream.functions.addresses import Resolve, resolve
+from gateway.upstream.functions.connections import Connection, Connector
+from gateway.upstream.functions.exchange import Body, FunctionResponse, RawHeaders, UnreachableError, exchange
 from gateway.upstream.functions.hosts import AllowedHosts, HostNotAllowedError, Origin
-from gateway.upstream.http import CONNECT_TIMEOUT_S
 
-RawHeaders = list[tuple[bytes, bytes]]
-
-MAX_CONNECTIONS = 1_000
-"""More calls than that under way at once wait; each may hold a socket for 15 minutes."""
 FINAL_STATUSES = range(200, 600)
 """What a response can end with; 1xx and what is beyond HTTP can't be passed on."""
-
-
-class UnreachableError(Exception):
-    """The function could not be connected to, broke off, or is where nothing may be called."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionResponse:
-    """What a function answers; the body comes as it is sent, content encoding included."""
-
-    status_code: int
-    headers: RawHeaders
-    """Names in the case the function gave them."""
-    body: AsyncIterator[bytes]
-    """Raises UnreachableError where the function breaks off."""
+METHODS_WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Without one they say so: RFC 9110, 8.6."""
 
 
 class Functions:
     """Calls functions; with a proxy it is the proxy that resolves and connects, and only names are checked."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, allowed: AllowedHosts, *, through_proxy: bool) -> None:
-        self._transport = transport
+    def __init__(self, connector: Connector, allowed: AllowedHosts) -> None:
+        self._connector = connector
         self._allowed = allowed
-        self._through_proxy = through_proxy
 
     def check_url(self, url: str, *, field: str | None = None) -> None:
         """Refuse an invocation URL that could never be called, without DNS."""
@@ -63,86 +45,68 @@ class Functions:
         method: str,
         target: bytes,
         headers: Iterable[tuple[bytes, bytes]],
-        body: AsyncIterable[bytes] | bytes | None,
+        body: Body | None,
     ) -> AsyncIterator[FunctionResponse]:
         """One request, open as long as the block; the caller bounds its time.
 
         `target` is path and query, and goes below the path that the URL has. A streamed body without a
-        content-length is sent in chunks. UnreachableError where nothing answers, or nothing may be asked.
+        content-length is sent in chunks; it is read while the answer is, and its errors are raised here or by the
+        answer's body. UnreachableError where nothing answers, or nothing may be asked.
         """
         try:
             origin = self._allowed.check(url)
-            addresses = [None] if self._through_proxy else await self._allowed.addresses(origin)
+            addresses = [] if self._connector.has_proxy else await self._allowed.addresses(origin)
         except HostNotAllowedError as error:
             raise UnreachableError(str(error)) from error
         except OSError as error:
             raise UnreachableError(f"the host of {url} does not resolve: {error}") from error
         record_call("functions", method)
-        with _translated():
-            response = await self._send(origin, addresses, method, target, list(headers), body)
-        try:
+        request = self._request(origin, method, target, list(headers), body)
+        async with (
+            self._connected(origin, addresses) as connection,
+            exchange(connection, request, body or b"") as response,
+        ):
             if response.status_code not in FINAL_STATUSES:
                 raise UnreachableError(
                     f"it answered with the status {response.status_code}, which ends no request"
                 )
-            yield FunctionResponse(
-                status_code=response.status_code, headers=response.headers.raw, body=_chunks(response)
-            )
-        finally:
-            await response.aclose()
+            yield response
 
-    async def _send(
-        self,
-        origin: Origin,
-        addresses: Iterable[Address | None],
-        method: str,
-        target: bytes,
-        headers: RawHeaders,
-        body: AsyncIterable[bytes] | bytes | None,
-    ) -> httpx.Response:
-        """Send to the first address that accepts a connection; nothing of the body is read before one does."""
-        failure: httpx.TransportError | None = None
-        for address in addresses:
-            connected = origin if address is None else Origin(scheme=origin.scheme, host=address, port=origin.port)
-            request = httpx.Request(
-                method,
-                f"{origin.scheme}://{connected.authority}/",
-                headers=[(b"host", origin.authority.encode()), (b"connection", b"close"), *headers],
-                content=body,
-                extensions={
-                    "target": origin.path.encode() + target,
-                    "sni_hostname": str(origin.host),
-                    "timeout": {"connect": CONNECT_TIMEOUT_S},
-                },
-            )
+    def _request(
+        self, origin: Origin, method: str, target: bytes, headers: RawHeaders, body: Body | None
+    ) -> h11.Request:
+        sent_target, added = self._connector.forwarded(origin, origin.path.encode() + target)
+        if not any(name.lower() == b"content-length" for name, _ in headers):
+            if isinstance(body, bytes):
+                added = [*added, (b"content-length", str(len(body)).encode())]
+            elif body is not None:
+                added = [*added, (b"transfer-encoding", b"chunked")]
+            elif method in METHODS_WITH_A_BODY:
+                added = [*added, (b"content-length", b"0")]
+        own = [(b"host", origin.authority.encode()), (b"connection", b"close")]
+        try:
+            return h11.Request(method=method.encode(), target=sent_target, headers=[*own, *headers, *added])
+        except h11.LocalProtocolError as error:
+            raise UnreachableError(f"the request is not HTTP: {error}") from error
+
+    @asynccontextmanager
+    async def _connected(self, origin: Origin, addresses: Iterable[Address]) -> AsyncIterator[Connection]:
+        async with AsyncExitStack() as stack:
             try:
-                return await self._transport.handle_async_request(request)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                failure = error
-        assert failure is not None  # noqa: S101  # AllowedHosts answers one address at least
-        raise failure
+                connection = await stack.enter_async_context(self._connector.open(origin, addresses))
+            except (OSError, h11.ProtocolError) as error:
+                raise UnreachableError(str(error) or type(error).__name__) from error
+            yield connection
 
 
 @asynccontextmanager
 async def open_functions(
-    *, allowed_hosts: Iterable[str], upstreams: Iterable[str], proxy_url: str | None
+    *,
+    allowed_hosts: Iterable[str],
+    upstreams: Iterable[str],
+    proxy_url: str | None,
+    resolve: Resolve = resolve,
 ) -> AsyncIterator[Functions]:
     """Open the client for the life of the process; `upstreams` are the URLs that are never called."""
-    allowed = AllowedHosts(allowed_hosts, upstreams)
-    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
-    async with httpx.AsyncHTTPTransport(trust_env=False, limits=limits, proxy=proxy_url) as transport:
-        yield Functions(transport, allowed, through_proxy=proxy_url is not None)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except httpx.HTTPError as error:
-        raise UnreachableError(str(error) or type(error).__name__) from error
-
-
-async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    with _translated():
-        async for chunk in response.aiter_raw():
-            yield chunk
+    async with AllowedHosts(allowed_hosts, upstreams, resolve) as allowed:
+        yield Functions(Connector(proxy_url, resolve), allowed)

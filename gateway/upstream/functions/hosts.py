@@ -6,18 +6,21 @@ metadata service, unless that address itself is listed; and never where one of t
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.records.hosts import Address, HostError, HostPattern, parse_host
-from gateway.upstream.functions.addresses import is_safe, resolve
+from gateway.upstream.functions.addresses import Resolve, is_safe, resolve
+from gateway.upstream.functions.known_addresses import KnownAddresses
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 CLUSTER_DOMAIN = ".cluster.local"
 """Kubernetes' own; a Service answers with it and without."""
-UPSTREAM_ADDRESSES_S = 30.0
-"""For which the upstreams' addresses are remembered; Services keep theirs for life."""
+THIS_MACHINE = "localhost"
+"""The one name that says nothing about what listens at its other ports."""
 
 
 class HostNotAllowedError(Exception):
@@ -37,8 +40,16 @@ class Origin:
     @property
     def authority(self) -> str:
         """As the Host header has it."""
-        host = f"[{self.host}]" if not isinstance(self.host, str) and self.host.version == 6 else str(self.host)
-        return host if DEFAULT_PORTS[self.scheme] == self.port else f"{host}:{self.port}"
+        return self._host_text if DEFAULT_PORTS[self.scheme] == self.port else self.endpoint
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port, as CONNECT has them."""
+        return f"{self._host_text}:{self.port}"
+
+    @property
+    def _host_text(self) -> str:
+        return f"[{self.host}]" if not isinstance(self.host, str) and self.host.version == 6 else str(self.host)
 
 
 class AllowedHosts:
@@ -47,12 +58,32 @@ class AllowedHosts:
     `patterns` are those of INVOCATION_ALLOWED_HOSTS; `upstreams` the URLs of the systems behind the gateway.
     """
 
-    def __init__(self, patterns: Iterable[str], upstreams: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        patterns: Iterable[str],
+        upstreams: Iterable[str] = (),
+        resolve: Resolve = resolve,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._patterns = [HostPattern.parse(pattern) for pattern in patterns]
-        self._upstreams = set(map(_upstream, upstreams))
-        self._upstream_names = {(_service_name(host), port) for host, port in self._upstreams}
-        self._known: tuple[float, frozenset[tuple[Address, int]]] = (float("-inf"), frozenset())
-        self._looking_up = asyncio.Lock()
+        places = set(map(_upstream, upstreams))
+        self._upstreams = {(_service_name(host), port) for host, port in places}
+        self._upstream_names = {
+            host for host, _ in self._upstreams if isinstance(host, str) and host != THIS_MACHINE
+        }
+        self._resolve = resolve
+        self._known = KnownAddresses(places, resolve, monotonic)
+
+    async def __aenter__(self) -> Self:
+        """Start looking up where the upstreams are."""
+        self._known.refresh()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self._known.close()
 
     def check(self, url: str) -> Origin:
         """Read a URL that is allowed; HostNotAllowedError for any other. The name is not resolved here."""
@@ -60,7 +91,7 @@ class AllowedHosts:
         if not any(pattern.matches(origin.host, origin.port) for pattern in self._patterns):
             message = f"The host of {url!r} is not allowed; INVOCATION_ALLOWED_HOSTS lists those that are."
             raise HostNotAllowedError(message)
-        if (_service_name(origin.host), origin.port) in self._upstream_names:
+        if self._is_upstream(origin):
             raise HostNotAllowedError(f"{url!r} is one of the gateway's own upstreams, not a function.")
         return origin
 
@@ -69,7 +100,7 @@ class AllowedHosts:
 
         OSError where the name does not resolve, HostNotAllowedError where none of them may be.
         """
-        found, upstreams = await asyncio.gather(resolve(origin.host, origin.port), self._upstream_addresses())
+        found, upstreams = await asyncio.gather(self._resolve(origin.host, origin.port), self._known.addresses())
         allowed = [
             address
             for address in found
@@ -80,21 +111,18 @@ class AllowedHosts:
             raise HostNotAllowedError(f"{origin.host} leads to an address that is not allowed.")
         return allowed
 
-    async def _upstream_addresses(self) -> frozenset[tuple[Address, int]]:
-        """Where the upstreams are; one that does not resolve can't be called by anybody."""
-        async with self._looking_up:
-            until, known = self._known
-            if time.monotonic() >= until:
-                wanted = list(self._upstreams)
-                answers = await asyncio.gather(*(resolve(*each) for each in wanted), return_exceptions=True)
-                known = frozenset(
-                    (address, port)
-                    for (_, port), answer in zip(wanted, answers, strict=True)
-                    if not isinstance(answer, BaseException)
-                    for address in answer
-                )
-                self._known = (time.monotonic() + UPSTREAM_ADDRESSES_S, known)
-            return known
+    def _is_upstream(self, origin: Origin) -> bool:
+        """Whether a URL names one, or one of a headless Service's pods, whose names are below its own.
+
+        What has a name has no functions at its other ports. A single label is no name to be below: to another
+        namespace's Services it is their namespace.
+        """
+        name = _service_name(origin.host)
+        if (name, origin.port) in self._upstreams or name in self._upstream_names:
+            return True
+        return isinstance(name, str) and any(
+            "." in upstream and name.endswith(f".{upstream}") for upstream in self._upstream_names
+        )
 
 
 def read_origin(url: str) -> Origin:
@@ -139,4 +167,5 @@ def _upstream(url: str) -> tuple[str | Address, int]:
 
 
 def _service_name(host: str | Address) -> str | Address:
-    return host.removesuffix(CLUSTER_DOMAIN) if isinstance(host, str) else host
+    """The short one of a Service, `name.namespace`; any other host as it is."""
+    return host.removesuffix(CLUSTER_DOMAIN).removesuffix(".svc") if isinstance(host, str) else host

@@ -1,11 +1,15 @@
 """Calls to functions: what goes out, what comes back, and what is not followed."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import ipaddress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from gateway.records.hosts import Address
 from gateway.upstream.functions import Functions, UnreachableError, open_functions
 from tests.observability import serving
 
@@ -110,3 +114,83 @@ async def test_request_when_the_first_address_does_not_answer(url: str) -> None:
     ) as functions:
         status, _, _ = await call(functions, f"http://localhost:{port}")
     assert status == 200
+
+
+async def test_request_when_a_name_is_rebound(url: str, seen: Seen) -> None:
+    """Each call is checked by the answer that it connects to, and no other is asked for."""
+    answers = iter(["127.0.0.1", "127.0.0.2"])
+
+    async def resolve(_host: str | Address, _port: int) -> tuple[Address, ...]:
+        return (ipaddress.ip_address(next(answers)),)
+
+    async with open_functions(
+        allowed_hosts=["fn.example", "127.0.0.1"], upstreams=[], proxy_url=None, resolve=resolve
+    ) as functions:
+        named = f"http://fn.example:{url.rpartition(':')[2]}"
+        assert (await call(functions, named))[0] == 200
+        with pytest.raises(UnreachableError, match="an address that is not allowed"):
+            await call(functions, named)
+    assert len(seen) == 1
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def peer(handle: Handler) -> AsyncIterator[str]:
+    """The URL of a server that is no more than this."""
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("stays_open", [False, True])
+async def test_request_when_it_is_answered_unread(functions: Functions, stays_open: bool) -> None:
+    """An answer that comes before the body was read is the answer; a length beside chunks is left out."""
+    done = asyncio.Event()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 413 No\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nbig\r\n0\r\n\r\n"
+        )
+        await writer.drain()
+        if stays_open:
+            await done.wait()
+        writer.close()
+
+    async with (
+        peer(refuse) as at,
+        asyncio.timeout(10),
+        functions.request(at, method="POST", target=b"/", headers=[], body=b"x" * 5_000_000) as response,
+    ):
+        assert (response.status_code, response.headers) == (413, [(b"transfer-encoding", b"chunked")])
+        assert b"".join([chunk async for chunk in response.body]) == b"big"
+        done.set()
+
+
+async def test_request_when_it_is_echoed(functions: Functions) -> None:
+    """Each piece of the answer is there before the next one of the request."""
+    pieces: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        while line := await reader.readline():
+            writer.write(line)
+        writer.close()
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        while piece := await pieces.get():
+            yield piece
+
+    async with (
+        peer(echo) as at,
+        asyncio.timeout(10),
+        functions.request(at, method="POST", target=b"/", headers=[], body=body()) as response,
+    ):
+        for piece in (b"first", b"last"):
+            pieces.put_nowait(piece)
+            assert await anext(response.body) == piece

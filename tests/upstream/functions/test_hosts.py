@@ -1,13 +1,15 @@
 """Where functions may be called, by URL and by address."""
 
+import asyncio
 import ipaddress
 
 import pytest
 
-from gateway.records.hosts import HostPattern
+from gateway.records.hosts import Address, HostPattern
 from gateway.settings import SettingsError, load_settings
 from gateway.upstream.functions import AllowedHosts, HostNotAllowedError
-from gateway.upstream.functions.addresses import is_safe
+from gateway.upstream.functions.addresses import Resolve, is_safe
+from gateway.upstream.functions.known_addresses import REFRESH_S, RETRY_S
 
 DEFAULT = "*.default.svc.cluster.local:80"
 
@@ -207,3 +209,68 @@ def test_settings_when_a_pattern_is_malformed(monkeypatch: pytest.MonkeyPatch, p
         load_settings()
     assert str(raised.value).startswith("INVOCATION_ALLOWED_HOSTS: ")
     assert "\n" not in str(raised.value)
+
+
+Answers = dict[str, list[str] | OSError]
+
+
+def resolver(answers: Answers) -> Resolve:
+    """DNS with these names, which tests may change."""
+
+    async def resolve(host: str | Address, _port: int) -> tuple[Address, ...]:
+        answer = answers[str(host)]
+        if isinstance(answer, OSError):
+            raise answer
+        return tuple(map(ipaddress.ip_address, answer))
+
+    return resolve
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://loki.default.svc.cluster.local",
+        "http://loki.default:8080",
+        "http://10-244-1-5.loki.default.svc.cluster.local:3100",
+    ],
+)
+def test_check_when_it_is_at_another_port_of_an_upstream_or_below_it(url: str) -> None:
+    """An upstream's name has no functions at any port, and neither have its pods'; a namesake's namespace may."""
+    allowed = AllowedHosts(["*"], ["http://loki.default.svc.cluster.local:3100", "http://builder:8000"])
+    with pytest.raises(HostNotAllowedError, match="upstreams"):
+        allowed.check(url)
+    allowed.check("http://hello.builder.svc.cluster.local")
+    allowed.check("http://myloki.default.svc.cluster.local")
+
+
+async def test_addresses_when_one_of_them_is_bad() -> None:
+    """Of a name's addresses only those that may be connected to are left."""
+    answers: Answers = {
+        "fn.example": ["127.0.0.1", "10.0.0.1", "169.254.169.254", "10.0.0.7"],
+        "loki": ["10.0.0.7"],
+    }
+    allowed = AllowedHosts(["*"], ["http://loki"], resolver(answers))
+    assert await allowed.addresses(allowed.check("http://fn.example")) == [ipaddress.ip_address("10.0.0.1")]
+
+
+async def test_addresses_when_an_upstream_does_not_resolve_any_more() -> None:
+    """Its last addresses stay refused."""
+    now = 0.0
+    answers: Answers = {"loki": ["10.0.0.7"], "fn.example": ["10.0.0.7"]}
+    allowed = AllowedHosts(["*"], ["http://loki"], resolver(answers), lambda: now)
+    for later, answer in ((0.0, answers["loki"]), (REFRESH_S + 1, OSError()), (2 * REFRESH_S + 2, OSError())):
+        now, answers["loki"] = later, answer
+        with pytest.raises(HostNotAllowedError):
+            await allowed.addresses(allowed.check("http://fn.example"))
+        await asyncio.sleep(0.01)
+
+
+async def test_addresses_when_an_upstream_resolves_late() -> None:
+    """A failure is not remembered: the upstream is known soon after its name resolves."""
+    now = 0.0
+    answers: Answers = {"loki": OSError(), "fn.example": ["10.0.0.7"]}
+    allowed = AllowedHosts(["*"], ["http://loki"], resolver(answers), lambda: now)
+    assert await allowed.addresses(allowed.check("http://fn.example"))
+    now, answers["loki"] = RETRY_S, ["10.0.0.7"]
+    with pytest.raises(HostNotAllowedError):
+        await allowed.addresses(allowed.check("http://fn.example"))
