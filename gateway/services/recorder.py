@@ -80,13 +80,12 @@ class ExecutionRecorder:
                 return
 
     async def _remove(self, log: ExecutionLogRecord) -> None:
-        """The function was deleted while it ran, and its logs may have been before this one was stored."""
+        """Where the function was deleted while it ran, its logs may have been before this one was stored."""
         try:
-            await self._dynamo.execution_logs.delete(log)
+            if await self._dynamo.functions.get(log.function_id) is None:  # figures alone may be missing
+                await self._dynamo.execution_logs.delete(log)
         except DynamoDBError as error:
-            logger.warning(
-                "the log %s of the deleted %s is left until it expires: %s", log.id, log.function_id, error
-            )
+            logger.warning("the log %s of %s may be left of a deletion: %s", log.id, log.function_id, error)
 
     async def _count(self, log: ExecutionLogRecord) -> bool:
         """Count once: counting again what may have arrived would make the figures wrong.

@@ -21,7 +21,8 @@ from gateway.services.recorder import ExecutionRecorder
 from gateway.upstream.dynamo import Dynamo, open_dynamo
 from gateway.upstream.dynamo.attributes import encode_item
 from gateway.upstream.dynamo.execution_logs import body_text
-from gateway.upstream.dynamo.keys import execution_log_key
+from gateway.upstream.dynamo.expressions import Delete
+from gateway.upstream.dynamo.keys import execution_log_key, function_figures_key
 from gateway.upstream.functions import FunctionResponse
 from tests.observability import serving
 from tests.stores import StoppedClock, prepared_settings
@@ -182,6 +183,22 @@ async def test_record_when_the_caller_is_cancelled(behind: Dynamo, clock: Stoppe
     with pytest.raises(asyncio.CancelledError):
         await recording
     await recorder.finish()
+    assert await stored_ids(behind) == ["log0"]
+
+
+async def test_record_when_the_function_was_deleted(behind: Dynamo, clock: StoppedClock) -> None:
+    """The log of a call that outlasts its function goes as the others did."""
+    await ExecutionRecorder(behind).record(log(clock, 0, function_id="fn-00000002"))
+    page = await behind.execution_logs.list_of_function(
+        "fn-00000002", first=10, after=None, wanted=EVERYTHING, bodies=False
+    )
+    assert page.items == ()
+
+
+async def test_record_when_only_the_figures_are_missing(behind: Dynamo, clock: StoppedClock) -> None:
+    """A function that is still there keeps its log."""
+    await behind.table.write(Delete(key=function_figures_key("ws-00000001", "fn-00000001")))
+    await ExecutionRecorder(behind).record(log(clock, 0))
     assert await stored_ids(behind) == ["log0"]
 
 

@@ -94,6 +94,16 @@ class Function:
         await start(send, [])
         await send({"type": "http.response.body", "body": b"thanks"})
 
+    async def _refuse(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await start(send, [(b"content-length", b"3")], 413)
+        await send({"type": "http.response.body", "body": b"big"})
+
+    async def _duplex(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send, [])
+        async for chunk in Request(scope, receive).stream():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
     async def _echo(self, scope: Scope, receive: Receive, send: Send) -> None:
         told = {
             "method": scope["method"],

@@ -129,6 +129,28 @@ async def test_answer_is_streamed(stage: Stage) -> None:
     assert (await stage.log())["responseBody"] == "firstlast"
 
 
+async def test_answer_before_the_body_was_read(stage: Stage) -> None:
+    """A refusal arrives as it is, whatever is left of the body."""
+    response = await stage.client.post(stage.path("refuse"), content=b"x" * 5_000_000)
+    assert (response.status_code, response.text) == (413, "big")
+    log = await stage.log()
+    assert (log["statusCode"], log["logs"]) == (413, [])
+
+
+async def test_answer_beside_its_request(stage: Stage) -> None:
+    """Each piece comes back before the caller sends the next."""
+    host, port = stage.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST {stage.path('duplex')} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        for piece in (b"5\r\nfirst\r\n", b"4\r\nlast\r\n", b"0\r\n\r\n"):
+            writer.write(piece)
+            await reader.readuntil(piece)
+    writer.close()
+    await writer.wait_closed()
+    assert (await stage.log())["requestBody"] == "firstlast"
+
+
 async def test_method_that_is_not_allowed(stage: Stage) -> None:
     """405 names the methods that are, and nothing is called."""
     response = await stage.client.put(stage.path("echo"))

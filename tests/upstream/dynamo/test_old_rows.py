@@ -124,6 +124,13 @@ def test_function_in_other_spellings() -> None:
     assert to_function(function_row(WS, FN, httpMethods=["BREW"])).http_methods == (HttpMethod.GET,)
 
 
+@pytest.mark.parametrize("stored", ["hello.default.svc.cluster.local", "http://hello.default.svc.cluster.local"])
+def test_function_whose_url_has_no_scheme(stored: str) -> None:
+    """The former backend stored what the builder answered; it is called by HTTP."""
+    function = to_function(function_row(WS, FN) | {"invocationUrl": stored})
+    assert function.invocation_url == "http://hello.default.svc.cluster.local"
+
+
 def test_execution_log_in_other_spellings() -> None:
     """A status that is not known is what the function answered, a level in anybody's spelling."""
     assert to_execution_log(log_row(FN, 1, status="OK", statusCode="204")).status is ExecutionStatus.SUCCESS
