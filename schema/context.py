@@ -7,7 +7,7 @@ calls `clear_loaders` before each event.
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 LoaderT = TypeVar("LoaderT", bound="Loader[Any, Any]")
+Fields = Mapping[str, Set[str]]
+"""Names of fields by the type that they are selected on, anywhere in a document, behind `@skip` as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,8 @@ class Context:
     resources: Resources
     plans: Plans | None = None
     """How the operation's document reads plain columns; set once it is prepared."""
+    fields: Fields | None = None
+    """What the operation's document selects of each type; None where that is not known. Set like `plans`."""
     _loaders: dict[type["Loader[Any, Any]"], "Loader[Any, Any]"] = field(default_factory=dict)
 
     def loader(self, cls: type[LoaderT]) -> LoaderT:

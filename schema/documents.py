@@ -3,7 +3,7 @@
 Only valid documents are kept, so that the cache holds what clients work with and not what a scanner sends.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,14 @@ from graphql import (
     SKIP,
     ASTValidationRule,
     DocumentNode,
+    FieldNode,
     GraphQLError,
     GraphQLInputType,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
     OverlappingFieldsCanBeMergedRule,
+    TypeInfo,
+    TypeInfoVisitor,
     ValidationContext,
     ValueNode,
     ValuesOfCorrectTypeRule,
@@ -94,6 +97,8 @@ class PreparedDocument:
     """Where in the variables a list may be."""
     mentions: Counter[str] = field(default_factory=Counter)
     """How often each variable is named, where it is defined included."""
+    fields: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The names of the fields that are selected on each type, anywhere."""
 
     def check(
         self, operation_name: str | None, variables: dict[str, Any] | None
@@ -169,7 +174,8 @@ class Documents:
         lists = () if errors else find_lists(self._schema, node)
         prepared = PreparedDocument(node, measures, tuple(errors), lists=lists)
         if not errors:
-            visit(node, _Mentions(prepared.mentions))
+            types = TypeInfo(self._schema)
+            visit(node, TypeInfoVisitor(types, _Mentions(prepared, types)))
             self._keep(text, prepared)
         return prepared
 
@@ -183,12 +189,18 @@ class Documents:
 
 
 class _Mentions(Visitor):
-    def __init__(self, found: Counter[str]) -> None:
+    def __init__(self, found: PreparedDocument, types: TypeInfo) -> None:
         super().__init__()
         self._found = found
+        self._types = types
 
     def enter_variable(self, node: VariableNode, *_args: Any) -> None:
-        self._found[node.name.value] += 1
+        self._found.mentions[node.name.value] += 1
+
+    def enter_field(self, node: FieldNode, *_args: Any) -> None:
+        type_ = self._types.get_parent_type()
+        if type_ is not None:
+            self._found.fields[type_.name].add(node.name.value)
 
 
 def _coded(error: GraphQLError) -> GraphQLError:

@@ -69,7 +69,7 @@ class OperationSteps(SchemaExtension):
             given_name = operation._provided_operation_name  # noqa: SLF001  # operation_name falls back to the first one
             errors, self._cost = self._prepared.check(given_name, operation.variables)
             if operation.context is not None:
-                operation.context.plans = self._prepared.plans
+                operation.context.plans, operation.context.fields = self._prepared.plans, self._prepared.fields
             operation.pre_execution_errors = errors
         yield
 

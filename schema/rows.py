@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from gateway.records.functions import Figures
 from gateway.upstream.dynamo.keys import Key, function_figures_key, workspace_figures_key
 from gateway.upstream.dynamo.reader import Row
+from schema.columns import function_columns
 from schema.context import Context, Loader
 
 NO_FIGURES = Figures()
@@ -14,8 +15,8 @@ class RowLoader(Loader[Key, Row]):
     """Rows by key."""
 
     async def load_batch(self, keys: tuple[Key, ...]) -> Mapping[Key, Row | Exception]:
-        """One BatchGetItem for each 100 keys."""
-        return await self.resources.dynamo.rows.get_rows(keys)
+        """One BatchGetItem for each 100 keys; functions with the columns that the operation needs."""
+        return await self.resources.dynamo.rows.get_rows(keys, function_columns(self.context))
 
 
 async def load_figures(context: Context, keys: Sequence[Key]) -> list[Figures]:

@@ -131,7 +131,7 @@ async def start(
     operation_name: str | None,
 ) -> Subscription | PreExecutionError:
     """Open the source of a subscription that is valid."""
-    context.plans = prepared.plans
+    context.plans, context.fields = prepared.plans, prepared.fields
     executor = PlanningExecutor.build(
         schema,
         prepared.node,

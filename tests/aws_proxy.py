@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -45,6 +46,8 @@ class AwsProxy:
     """What those calls sent."""
     operations: list[str] = field(default_factory=list)
     """What was asked for, such as `dynamodb GetItem` and `s3 PUT`."""
+    queries: list[tuple[dict[str, Any], int]] = field(default_factory=list)
+    """What each Query of the table itself sent, and the bytes of its answer."""
     missed: list[tuple[Request, bytes]] = field(default_factory=list)
     """What the lagging index has not got yet."""
 
@@ -68,6 +71,8 @@ class AwsProxy:
         if self.index_lags and operation == "Query" and "IndexName" in json.loads(body):
             body = _lagging(body)
         answer = await self._forward(request, body)
+        if operation == "Query" and "IndexName" not in (sent := json.loads(body)):
+            self.queries.append((sent, len(answer.body)))
         if self.index_lags and operation in WRITES and answer.status_code == 200:
             self.missed.append((request, _lagging(body)))
         if self.lost is not None and self.operations[-1].startswith(self.lost):

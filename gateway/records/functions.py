@@ -4,6 +4,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Self
 
 
 class FunctionStatus(enum.Enum):
@@ -30,7 +31,11 @@ class HttpMethod(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionRecord:
-    """A function's row, without its source: that is in S3 and read only when asked for."""
+    """A function's row, without its source: that is in S3 and read only when asked for.
+
+    Pages read only what is asked for of the rest too. What a record was read without is not there: taking it is an
+    AttributeError, never an empty value.
+    """
 
     id: str
     workspace_id: str
@@ -58,6 +63,14 @@ class FunctionRecord:
     deployed_revision: int = 0
     revision: int = 0
     """Counts changes of source, environment and limits; above `deployed_revision` they are undeployed."""
+
+    @classmethod
+    def of_columns(cls, values: Mapping[str, Any]) -> Self:
+        """Make a record that has these fields alone."""
+        record = object.__new__(cls)
+        for name, value in values.items():
+            object.__setattr__(record, name, value)
+        return record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,4 +233,4 @@ async def _load_function(info: Info, function_id: str | None) -> "Function | Non
     if function_id is None:
         return None
     record = await info.context.loader(FunctionByIdLoader).load(function_id)
-    return None if record is None else Function.from_record(record)
+    return None if record is None else Function.from_record(record, info.context)

@@ -59,7 +59,7 @@ class ExecutionLog:
         from schema.functions.types import Function  # the two types refer to each other
 
         record = await info.context.loader(FunctionByIdLoader).load(self.function_id)
-        return None if record is None else Function.from_record(record)
+        return None if record is None else Function.from_record(record, info.context)
 
     @classmethod
     def from_record(cls, record: ExecutionLogRecord) -> "ExecutionLog":

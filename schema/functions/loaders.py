@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.records.functions import Figures, FunctionRecord
 from gateway.records.pages import Page
 from gateway.upstream.dynamo.keys import function_figures_key, function_key
+from schema.columns import function_columns
 from schema.context import Loader, load_each
 from schema.rows import RowLoader
 
@@ -67,10 +68,12 @@ class FunctionPageLoader(Loader[FunctionPageQuery, FunctionPage]):
         return await load_each(keys, self._load_page)
 
     async def _load_page(self, query: FunctionPageQuery) -> FunctionPage:
+        columns = function_columns(self.context)
         functions = self.resources.dynamo.functions.list_page(
             query.workspace_id,
             first=query.first,
             after=query.after,
+            columns=columns if columns is None or query.name_contains is None else columns | {"name"},
             accept=None if query.name_contains is None else query.accepts,
         )
         # By the same range as the functions; a filtered page is spread too thin for that.

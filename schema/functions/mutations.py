@@ -69,7 +69,7 @@ class FunctionMutations:
             environment_variables=pairs(input.environment_variables),
             code=input.code,
         )
-        return CreateFunctionPayload(function=Function.from_record(record))
+        return CreateFunctionPayload(function=Function.from_record(record, info.context))
 
     @strawberry.mutation(description="Change a function: only the fields given change.")
     async def update_function(
@@ -77,7 +77,7 @@ class FunctionMutations:
     ) -> UpdateFunctionPayload:
         """Update a function."""
         record = await info.context.resources.functions.update(input.id, input.to_changes())
-        return UpdateFunctionPayload(function=Function.from_record(record))
+        return UpdateFunctionPayload(function=Function.from_record(record, info.context))
 
     @strawberry.mutation(
         description="Delete a function with its source, logs, figures, deployments and its SpinApp. When "

@@ -28,7 +28,8 @@ async def load_function(info: Info, function_id: str) -> Function | None:
     record, *figures = await info.context.loader(RowLoader).load_many(keys)
     if not isinstance(record, FunctionRecord):
         return None
-    return Function.from_record(record, next((row for row in figures if isinstance(row, Figures)), None))
+    read = next((row for row in figures if isinstance(row, Figures)), None)
+    return Function.from_record(record, info.context, read)
 
 
 @strawberry.type

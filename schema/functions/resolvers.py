@@ -32,7 +32,7 @@ async def resolve_functions(
     assert isinstance(found, FunctionPage)  # noqa: S101  # the loader answers every query
 
     def convert(record: FunctionRecord) -> Function:
-        return Function.from_record(record, found.figures.get(record.id))
+        return Function.from_record(record, info.context, found.figures.get(record.id))
 
     connection = FunctionConnection.from_page(found.page, kind, convert)
     connection.workspace_id = workspace_id

@@ -9,7 +9,6 @@ import strawberry
 from gateway.errors import InvalidInputError, NotFoundError
 from gateway.records.functions import Figures, FunctionRecord
 from gateway.records.logs import LogDirection
-from gateway.services.invocations import not_invocable_reason
 from schema.builds.loaders import BuildByIdLoader
 from schema.builds.resolvers import resolve_deployments, resolve_function_builds
 from schema.builds.types import Build, BuildConnection, DeploymentConnection
@@ -17,6 +16,7 @@ from schema.context import Context, Info
 from schema.early import by_id
 from schema.execution_logs.types import ExecutionLogConnection, ExecutionLogFilter, resolve_execution_logs
 from schema.figures import RollingFigures
+from schema.functions.attributes import attributes_of
 from schema.functions.enums import FunctionStatus, HttpMethod
 from schema.functions.loaders import FunctionCountLoader, SourceLoader
 from schema.functions.values import MAX_HISTORY_HOURS, EnvironmentVariable, InvocationBucket, buckets_of
@@ -206,30 +206,12 @@ class Function(Node, RollingFigures):
         return await resolve_deployments(info, self.record, first=first, after=after)
 
     @classmethod
-    def from_record(cls, record: FunctionRecord, figures: Figures | None = None) -> "Function":
-        """Make the type of a record, with its figures where they were read with it."""
-        return cls(
-            id=strawberry.ID(record.id),
-            name=record.name,
-            description=record.description,
-            runtime=record.runtime,
-            memory=record.memory,
-            timeout=record.timeout,
-            http_methods=list(record.http_methods),
-            environment_variables=[
-                EnvironmentVariable(name=name, value=value)
-                for name, value in sorted(record.environment_variables.items())
-            ],
-            status=record.status,
-            not_invocable_reason=not_invocable_reason(record),
-            has_undeployed_changes=record.last_deployed is not None and record.revision > record.deployed_revision,
-            invocation_url=record.invocation_url,
-            created_at=record.created_at,
-            last_modified=record.last_modified,
-            last_deployed=record.last_deployed,
-            record=record,
-            figures=figures,
-        )
+    def from_record(cls, record: FunctionRecord, context: Context, figures: Figures | None = None) -> "Function":
+        """Make the type of a record for an operation, with its figures where they were read with it."""
+        function = cls.__new__(cls)
+        function.id, function.record, function.figures = strawberry.ID(record.id), record, figures
+        vars(function).update(attributes_of(record, context))
+        return function
 
 
 @strawberry.type(description="A page of functions.")

@@ -1,7 +1,9 @@
 """Functions as rows have them, and back, without the source; reading and writing rows is functions.py's."""
 
 import base64
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 from gateway.records.functions import FunctionRecord, FunctionStatus, HttpMethod
 from gateway.upstream.dynamo import rows
@@ -11,80 +13,80 @@ from gateway.upstream.dynamo.keys import function_key, stamp
 MAX_ROW_CODE_CHARACTERS = 16 * 1024
 """Base64 kept on the row for former readers: a Query page is 1 MB before projection, so that rows stay small."""
 
-ATTRIBUTES = (
-    "id",
-    "workspaceId",
-    "name",
-    "description",
-    "runtime",
-    "memory",
-    "timeout",
-    "httpMethods",
-    "environmentVariables",
-    "status",
-    "invocationUrl",
-    "createdAt",
-    "lastModified",
-    "lastDeployed",
-    "app_name",
-    "namespace",
-    "latest_build_id",
-    "active_build_id",
-    "current_deployment_id",
-    "revision",
-    "deployed_revision",
-)
-"""All but `code`."""
 
-
-def to_function(item: Item) -> FunctionRecord:
-    """Read a function's row."""
-    return FunctionRecord(
-        id=rows.key_id(item, "SK"),
-        workspace_id=rows.key_id(item, "PK"),
-        name=rows.text(item, "name"),
-        description=rows.text(item, "description"),
-        runtime=rows.text(item, "runtime", "Python 3.12"),
-        memory=rows.integer(item, "memory", 256),
-        timeout=rows.integer(item, "timeout", 30),
-        http_methods=_to_methods(rows.texts(item, "httpMethods")),
-        environment_variables=_to_environment(item.get("environmentVariables")),
-        status=_to_status(rows.text(item, "status")),
-        invocation_url=_to_url(rows.optional_text(item, "invocationUrl")),
-        created_at=rows.optional_time(item, "createdAt"),
-        last_modified=rows.time(item, "lastModified"),
-        last_deployed=rows.optional_time(item, "lastDeployed"),
-        app_name=rows.optional_text(item, "app_name"),
-        namespace=rows.optional_text(item, "namespace"),
-        latest_build_id=rows.optional_text(item, "latest_build_id"),
-        active_build_id=rows.optional_text(item, "active_build_id"),
-        current_deployment_id=rows.optional_text(item, "current_deployment_id"),
-        revision=rows.integer(item, "revision"),
-        deployed_revision=rows.integer(item, "deployed_revision"),
+def to_function(item: Item, columns: Iterable[str] | None = None) -> FunctionRecord:
+    """Read a function's row: all of it, or these columns."""
+    values = {"id": rows.key_id(item, "SK"), "workspace_id": rows.key_id(item, "PK")}
+    return FunctionRecord.of_columns(
+        values | {name: COLUMNS[name].read(item) for name in (COLUMNS if columns is None else columns)}
     )
 
 
-def _to_methods(names: list[str]) -> tuple[HttpMethod, ...]:
+def attributes_of(columns: Iterable[str] | None = None) -> tuple[str, ...]:
+    """What of a row is read for all columns, or for these: `code` is no column."""
+    names = COLUMNS if columns is None else columns
+    return ("PK", "SK", *(COLUMNS[name].attribute for name in names))
+
+
+def _to_methods(item: Item, name: str) -> tuple[HttpMethod, ...]:
     """The methods among the names, in any case; GET where there is none, as the former backend took it."""
+    names = rows.texts(item, name)
     known = [method for name in names if (method := HttpMethod.__members__.get(name.strip().upper()))]
     return tuple(dict.fromkeys(known)) or (HttpMethod.GET,)
 
 
-def _to_url(text: str | None) -> str | None:
+def _to_url(item: Item, name: str) -> str | None:
     """With a scheme; the former backend stored the builder's endpoint, which has none."""
+    text = rows.optional_text(item, name)
     return to_url(text) if text else None
 
 
-def _to_environment(value: Any) -> dict[str, str]:
+def _to_environment(item: Item, name: str) -> dict[str, str]:
     """A map's names and values, these as text."""
+    value = item.get(name)
     if not isinstance(value, dict):
         return {}
     return {name: str(entry) for name, entry in value.items() if entry is not None}
 
 
-def _to_status(word: str) -> FunctionStatus:
+def _to_status(item: Item, name: str) -> FunctionStatus:
     """A status in any case; one that is not known says nothing against calling the function."""
-    return FunctionStatus.__members__.get(word.strip().upper(), FunctionStatus.ACTIVE)
+    return FunctionStatus.__members__.get(rows.text(item, name).strip().upper(), FunctionStatus.ACTIVE)
+
+
+class Column(NamedTuple):
+    """A field of a function's record: the attribute that it is stored as, and how that is read."""
+
+    attribute: str
+    convert: Callable[[Item, str], Any]
+
+    def read(self, item: Item) -> Any:
+        """The field's value on a row."""
+        return self.convert(item, self.attribute)
+
+
+COLUMNS: Mapping[str, Column] = {
+    "name": Column("name", rows.text),
+    "description": Column("description", rows.text),
+    "runtime": Column("runtime", partial(rows.text, default="Python 3.12")),
+    "memory": Column("memory", partial(rows.integer, default=256)),
+    "timeout": Column("timeout", partial(rows.integer, default=30)),
+    "http_methods": Column("httpMethods", _to_methods),
+    "environment_variables": Column("environmentVariables", _to_environment),
+    "status": Column("status", _to_status),
+    "invocation_url": Column("invocationUrl", _to_url),
+    "created_at": Column("createdAt", rows.optional_time),
+    "last_modified": Column("lastModified", rows.time),
+    "last_deployed": Column("lastDeployed", rows.optional_time),
+    "app_name": Column("app_name", rows.optional_text),
+    "namespace": Column("namespace", rows.optional_text),
+    "latest_build_id": Column("latest_build_id", rows.optional_text),
+    "active_build_id": Column("active_build_id", rows.optional_text),
+    "current_deployment_id": Column("current_deployment_id", rows.optional_text),
+    "revision": Column("revision", rows.integer),
+    "deployed_revision": Column("deployed_revision", rows.integer),
+}
+"""All that a record has besides its ids, which are in the key."""
 
 
 def to_url(endpoint: str) -> str:

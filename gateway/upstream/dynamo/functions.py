@@ -20,7 +20,7 @@ from gateway.upstream.dynamo.expressions import (
     exists,
     not_exists,
 )
-from gateway.upstream.dynamo.function_rows import ATTRIBUTES, to_function, to_item
+from gateway.upstream.dynamo.function_rows import attributes_of, to_function, to_item
 from gateway.upstream.dynamo.keys import (
     function_figures_key,
     function_key,
@@ -54,7 +54,7 @@ class FunctionTable:
         if workspace_id is None:
             return None
         key = function_key(workspace_id, function_id)
-        item = await self._table.get(key, attributes=("PK", "SK", *ATTRIBUTES))
+        item = await self._table.get(key, attributes=attributes_of())
         return None if item is None else rows.read_row(item, to_function)
 
     async def list_page(
@@ -63,12 +63,13 @@ class FunctionTable:
         *,
         first: int,
         after: str | None,
+        columns: frozenset[str] | None = None,
         accept: Callable[[FunctionRecord], bool] | None = None,
     ) -> Page[FunctionRecord]:
-        """A page of those of a workspace's functions that are accepted, by id."""
+        """A page of those of a workspace's functions that are accepted, by id, with these columns or all."""
 
         def convert(item: Item) -> FunctionRecord | None:
-            function = to_function(item)
+            function = to_function(item, columns)
             return function if accept is None or accept(function) else None
 
         return await read_page(
@@ -78,7 +79,7 @@ class FunctionTable:
             after=after,
             convert=convert,
             filters=accept is not None,
-            attributes=ATTRIBUTES,
+            attributes=attributes_of(columns),
         )
 
     async def get_row_code(self, workspace_id: str, function_id: str) -> bytes | None:

@@ -21,35 +21,41 @@ class RowReader:
         self._table = table
         self._clock = clock
 
-    async def get_rows(self, keys: Iterable[Key]) -> dict[Key, Row]:
-        """The rows that exist; a figures row that does not is one in which nothing was counted."""
+    async def get_rows(self, keys: Iterable[Key], columns: frozenset[str] | None = None) -> dict[Key, Row]:
+        """The rows that exist, functions with these columns or all.
+
+        A figures row that does not exist is one in which nothing was counted.
+        """
         wanted = list(keys)
         now = self._clock()
-        columns = {_attributes(key.sk) or window_attributes(now) for key in wanted}
-        attributes = {name for names in columns for name in names}
+        kinds = {_kind(key.sk) for key in wanted}
+        attributes: set[str] = set()
+        if Figures in kinds:
+            attributes.update(window_attributes(now))
+        if WorkspaceRecord in kinds:
+            attributes.update(workspaces.ATTRIBUTES)
+        if FunctionRecord in kinds:
+            attributes.update(function_rows.attributes_of(columns))
         items = await self._table.batch_get(wanted, attributes=attributes)
         found: dict[Key, Row] = {}
         for key in wanted:
             item = items.get(key)
             row: Row | None
-            if _is_figures(key.sk):
+            kind = _kind(key.sk)
+            if kind is Figures:
                 row = to_figures(item, now)
             elif item is None:
                 continue
-            elif key.sk == "METADATA":
+            elif kind is WorkspaceRecord:
                 row = read_row(item, workspaces.to_workspace)
             else:
-                row = read_row(item, function_rows.to_function)
+                row = read_row(item, lambda item: function_rows.to_function(item, columns))
             if row is not None:
                 found[key] = row
         return found
 
 
-def _is_figures(sk: str) -> bool:
-    return sk == "WSSTATS" or sk.startswith("FNSTATS#")
-
-
-def _attributes(sk: str) -> tuple[str, ...]:
-    if _is_figures(sk):
-        return ()
-    return workspaces.ATTRIBUTES if sk == "METADATA" else function_rows.ATTRIBUTES
+def _kind(sk: str) -> type[Row]:
+    if sk == "WSSTATS" or sk.startswith("FNSTATS#"):
+        return Figures
+    return WorkspaceRecord if sk == "METADATA" else FunctionRecord

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from gateway.records.functions import FunctionRecord
 from gateway.upstream.dynamo import rows
 from gateway.upstream.dynamo.expressions import all_of, begins_with, equals
-from gateway.upstream.dynamo.function_rows import ATTRIBUTES, to_function
+from gateway.upstream.dynamo.function_rows import attributes_of, to_function
 from gateway.upstream.dynamo.keys import Key, function_figures_key, function_key, image_deploy_key
 from gateway.upstream.dynamo.table import Table
 
@@ -27,7 +27,7 @@ class WorkspaceRemoval:
         page = await self._table.query(
             all_of(equals("PK", f"WS#{workspace_id}"), begins_with("SK", "FN#")),
             limit=BATCH,
-            attributes=("PK", "SK", *ATTRIBUTES),
+            attributes=attributes_of(),
             consistent=True,
         )
         return {item["SK"].partition("#")[2]: rows.read_row(item, to_function) for item in page.items}
