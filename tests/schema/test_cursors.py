@@ -1,6 +1,7 @@
 """Cursors and pages for any rows, page size, filter and interruption: a property, not a list of cases."""
 
 import asyncio
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -95,3 +96,26 @@ def test_cursor_when_it_is_any_text(cursor: str) -> None:
     """What is no cursor of the list is refused, never an accident."""
     with pytest.raises(InvalidInputError):
         decode_cursor("functions:ws-00000001", cursor)
+
+
+@given(kind=st.text("ab:-", min_size=1, max_size=30), id_=IDS, data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_cursor_when_a_character_is_wrong(kind: str, id_: str, data: st.DataObject) -> None:
+    """One character changed, left out or put in: it is refused, and leads to no other place in the list."""
+    cursor = encode_cursor(kind, f"FN#fn-{id_}")
+    at = data.draw(st.integers(0, len(cursor)))
+    changed = [cursor[:at] + cursor[at + 1 :]] if at < len(cursor) else []
+    for character in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/= \n\u00e9":
+        changed += [cursor[:at] + character + cursor[at:], cursor[:at] + character + cursor[at + 1 :]]
+    for wrong in changed:
+        if wrong != cursor:
+            with pytest.raises(InvalidInputError) as refused:
+                decode_cursor(kind, wrong)
+            assert refused.value.field == "after"
+
+
+def test_cursor_when_it_names_a_place_without_its_checksum() -> None:
+    """A place that somebody made up, and a cursor of before there were checksums, are no cursors."""
+    for made_up in (b"functions:a\nFN#fn-1", b"\0\0\0\0functions:a\nFN#fn-1"):
+        with pytest.raises(InvalidInputError):
+            decode_cursor("functions:a", base64.urlsafe_b64encode(made_up).decode().rstrip("="))
