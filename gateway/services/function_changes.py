@@ -67,8 +67,10 @@ def checked_changes(changes: FunctionChanges, check_url: UrlCheck) -> tuple[dict
     if "invocation_url" not in changes:
         return attributes, ()
     given = changes["invocation_url"]
-    if given is None or not given.strip():
+    if given is None:
         return attributes, ("invocationUrl",)
+    if not given.strip():
+        raise InvalidInputError("invocationUrl must not be empty; null clears it.", field="invocationUrl")
     url = valid.normalize_url(given)
     check_url(url, field="invocationUrl")
     return attributes | {"invocationUrl": url}, ()

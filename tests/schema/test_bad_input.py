@@ -65,6 +65,8 @@ VARIABLES: list[Any] = [
 METHODS: list[Any] = [[], 5, ["BREW"], ["get"], [None], [["GET"]], "BREW"]
 URLS: list[Any] = [
     *NO_TEXT,
+    "",
+    " \t",
     CONTROL,
     "a b",
     HUGE,
