@@ -88,6 +88,29 @@ def test_serve_refuses_a_table_of_somebody_else(stage: Stage) -> None:
         assert ended.stderr == f"blue-gateway: {name} has the keys id, not PK and SK: it is not the gateway's\n"
 
 
+def test_serve_refuses_an_index_without_all_attributes(stage: Stage) -> None:
+    """An index of keys alone would list rows without names; the line says how to come by another."""
+    keys = ("PK", "SK", "GSI1PK", "GSI1SK")
+    schema = [{"AttributeName": name, "KeyType": "RANGE" if name.endswith("SK") else "HASH"} for name in keys]
+    name = f"{stage.table}-keys"
+    stage.client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=schema[:2],
+        GlobalSecondaryIndexes=[
+            {"IndexName": "GSI1", "KeySchema": schema[2:], "Projection": {"ProjectionType": "KEYS_ONLY"}}
+        ],
+    )
+    for command in ("serve", "migrate"):
+        ended = run(command, environment(stage.settings) | {"DYNAMODB_TABLE_NAME": name})
+        assert ended.returncode == 2
+        assert ended.stderr.splitlines()[-1] == (
+            f"blue-gateway: The index GSI1 of {name} holds KEYS_ONLY of its rows, not ALL: "
+            "delete it, then run `blue-gateway migrate`, which makes it anew"
+        )
+
+
 def test_serve_starts_without_dynamodb(stage: Stage, tmp_path: Path) -> None:
     """It may come back; until then the process lives and is not ready."""
     env = environment(stage.settings) | {DYNAMODB_URL: NOBODY, "DRAIN_TIMEOUT_S": "0"}

@@ -87,10 +87,17 @@ def has_index(description: "TableDescriptionTypeDef") -> bool:
 
 
 def _index_of(description: "TableDescriptionTypeDef") -> "GlobalSecondaryIndexDescriptionTypeDef":
-    """GSI1 as it is; empty where there is none. Its keys are checked."""
+    """GSI1 as it is; empty where there is none. Its keys and its projection are checked."""
     for index in description.get("GlobalSecondaryIndexes", ()):
         if index.get("IndexName") == INDEX:
             _check_keys(INDEX, index.get("KeySchema", ()), (INDEX_PK, INDEX_SK))
+            projection = index.get("Projection", {}).get("ProjectionType")
+            if projection != "ALL":
+                found = (
+                    f"The index {INDEX} of {description.get('TableName')} holds {projection} of its rows, not ALL"
+                )
+                command = "delete it, then run `blue-gateway migrate`, which makes it anew"
+                raise TableNotReadyError(f"{found}: {command}")
             return index
     return {}
 
