@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 from gateway.builds.journal import BuildJournal
 from gateway.builds.states import enter
-from gateway.errors import GatewayError, NotFoundError
+from gateway.errors import ConflictError, GatewayError, NotFoundError
 from gateway.records.builds import BuildStatus
 from gateway.records.clock import Clock
 from gateway.records.functions import FunctionRecord
 from gateway.services.spinapps import SpinApps
 from gateway.services.validation import check_function_id, check_workspace_id
 from gateway.upstream.dynamo import Dynamo
+from gateway.upstream.dynamo.function_rows import NEEDED_TO_DELETE
 from gateway.upstream.dynamo.removal import WorkspaceRemoval
 from gateway.upstream.s3 import SourceBucket
 
@@ -44,9 +45,10 @@ class DeletionService:
     async def delete_function(self, function_id: str) -> FunctionRecord:
         """Remove a function and all that belongs to it; a SpinApp that can't be deleted keeps it in place."""
         check_function_id(function_id, field="id")
-        function = await self._dynamo.functions.get(function_id)
+        function = await self._dynamo.functions.get(function_id, columns=NEEDED_TO_DELETE)
         if function is None:
             raise NotFoundError(f"There is no function {function_id}.", field="id")
+        await self._check_workspace(function.workspace_id)
         stopped = await self._stop(function)
         workspace_id = function.workspace_id
         await self._sources.delete_source(workspace_id, function_id)
@@ -66,14 +68,25 @@ class DeletionService:
         await self._dynamo.workspaces.mark_deleting(workspace_id)
         late: list[FunctionRecord] = []
         while remaining := await self._removal.list_functions(workspace_id):
-            late += await self._stop_all([function for function in remaining.values() if function is not None])
-            await self._removal.delete_functions(workspace_id, remaining)
+            late += await self._stop_all(remaining)
+            await self._removal.delete_functions(workspace_id, [function.id for function in remaining])
         await self._dynamo.builds.delete_of_workspace(workspace_id)
         await self._removal.delete_rest(workspace_id)
         await self._sources.delete_sources(workspace_id)
         for function in late:
             await self._delete_late_spinapp(function)
         await self._dynamo.workspaces.delete(workspace_id)
+
+    async def _check_workspace(self, workspace_id: str) -> None:
+        """ConflictError where a function goes with its workspace, or will once deleteWorkspace is called again."""
+        workspace = await self._dynamo.workspaces.get(workspace_id)
+        if workspace is not None and workspace.deleting:
+            raise ConflictError(
+                f"The workspace {workspace_id} is being deleted with all its functions; where that broke off, "
+                "deleteWorkspace goes on.",
+                field="id",
+                details={"workspaceId": workspace_id},
+            )
 
     async def _stop_all(self, functions: Sequence[FunctionRecord]) -> list[FunctionRecord]:
         """Stop functions; answers those that were being deployed. The first failure is raised after the last."""
@@ -103,7 +116,7 @@ class DeletionService:
             await self._journal.store(build, cancelled)
             if build.status is BuildStatus.DEPLOYING:
                 await self._dynamo.image_deploys.abandon_build(build, self._clock())
-            function = await self._dynamo.functions.get(function.id) or function
+            function = await self._dynamo.functions.get(function.id, columns=NEEDED_TO_DELETE) or function
         await self._spinapps.delete_of(function)
         return function
 

@@ -81,7 +81,7 @@ class FunctionMutations:
 
     @strawberry.mutation(
         description="Delete a function with its source, logs, figures, deployments and its SpinApp. When "
-        "Kubernetes cannot be reached nothing is deleted."
+        "Kubernetes cannot be reached nothing is deleted; while its workspace is being deleted it is CONFLICT."
     )
     async def delete_function(
         self,

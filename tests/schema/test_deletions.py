@@ -280,3 +280,31 @@ async def test_delete_twice_at_once(stage: Stage) -> None:
     assert refused == ["NOT_FOUND"] * 2
     page = (await stage.gateway.data(COUNT, id=workspace_id))["workspace"]
     assert (page["functionCount"], [node["id"] for node in page["functions"]["nodes"]]) == (2, sorted(ids[2:]))
+
+
+@pytest.mark.parametrize("mutation", [DELETE_FUNCTION, DELETE_WORKSPACE])
+async def test_delete_when_the_row_is_unreadable(stage: Stage, mutation: str) -> None:
+    """What of a row tells where its SpinApp is can be read, whatever else it holds: nothing is left running."""
+    workspace_id = await stage.gateway.create_workspace()
+    id_ = await stage.deployed(workspace_id, "hello")
+    row = stage.contents.rows()["WS#" + workspace_id, "FN#" + id_]
+    stage.contents.put_rows([row | {"memory": "a lot", "revision": [], "lastDeployed": "soon"}])
+    await stage.gateway.data(mutation, input={"id": id_ if mutation is DELETE_FUNCTION else workspace_id})
+    assert stage.cluster.apps == {}
+    assert [key for key in stage.contents.rows() if id_ in "".join(key)] == []
+
+
+async def test_delete_function_when_its_workspace_is_being_deleted(stage: Stage) -> None:
+    """The answer says so, and nothing is deleted: deleteWorkspace goes on with it."""
+    workspace_id = await stage.gateway.create_workspace()
+    id_ = await stage.deployed(workspace_id, "hello")
+    workspace = stage.contents.rows()["WS#" + workspace_id, "METADATA"]
+    stage.contents.put_rows([workspace | {"deleting": True}])
+    before = stage.contents.everything()
+    error = await stage.gateway.error(DELETE_FUNCTION, input={"id": id_})
+    assert error["message"].startswith(f"The workspace {workspace_id} is being deleted with all its functions")
+    extensions = error["extensions"]
+    assert (extensions["code"], extensions["details"]) == ("CONFLICT", {"workspaceId": workspace_id})
+    assert (stage.contents.everything(), set(stage.cluster.apps)) == (before, {"hello"})
+    await stage.gateway.data(DELETE_WORKSPACE, input={"id": workspace_id})
+    assert stage.contents.everything() == ({}, {})

@@ -87,6 +87,8 @@ COLUMNS: Mapping[str, Column] = {
     "deployed_revision": Column("deployed_revision", rows.integer),
 }
 """All that a record has besides its ids, which are in the key."""
+NEEDED_TO_DELETE = frozenset({"name", "invocation_url", "app_name", "namespace", "active_build_id"})
+"""Where its SpinApp and its build are. All are texts, so that whatever else a row holds it can be deleted."""
 
 
 def to_url(endpoint: str) -> str:

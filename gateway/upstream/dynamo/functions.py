@@ -48,14 +48,14 @@ class FunctionTable:
         """The workspace of each function that exists, by id."""
         return await self._pointers.workspaces_of(function_ids, function_pointer_key)
 
-    async def get(self, function_id: str) -> FunctionRecord | None:
-        """A function as it is stored now."""
+    async def get(self, function_id: str, *, columns: frozenset[str] | None = None) -> FunctionRecord | None:
+        """A function as it is stored now, with these columns or all."""
         workspace_id = (await self.workspaces_of([function_id])).get(function_id)
         if workspace_id is None:
             return None
         key = function_key(workspace_id, function_id)
-        item = await self._table.get(key, attributes=attributes_of())
-        return None if item is None else rows.read_row(item, to_function)
+        item = await self._table.get(key, attributes=attributes_of(columns))
+        return None if item is None else rows.read_row(item, lambda item: to_function(item, columns))
 
     async def list_page(
         self,

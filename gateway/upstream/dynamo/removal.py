@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Iterable
 
 from gateway.records.functions import FunctionRecord
-from gateway.upstream.dynamo import rows
 from gateway.upstream.dynamo.expressions import all_of, begins_with, equals
-from gateway.upstream.dynamo.function_rows import attributes_of, to_function
+from gateway.upstream.dynamo.function_rows import NEEDED_TO_DELETE, attributes_of, to_function
 from gateway.upstream.dynamo.keys import Key, function_figures_key, function_key, image_deploy_key
 from gateway.upstream.dynamo.table import Table
 
@@ -22,15 +21,15 @@ class WorkspaceRemoval:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def list_functions(self, workspace_id: str) -> dict[str, FunctionRecord | None]:
-        """Some of the functions that are there still, by id; None where a row can't be understood."""
+    async def list_functions(self, workspace_id: str) -> list[FunctionRecord]:
+        """Some of the functions that are there still, with what is needed to delete them, which any row has."""
         page = await self._table.query(
             all_of(equals("PK", f"WS#{workspace_id}"), begins_with("SK", "FN#")),
             limit=BATCH,
-            attributes=attributes_of(),
+            attributes=attributes_of(NEEDED_TO_DELETE),
             consistent=True,
         )
-        return {item["SK"].partition("#")[2]: rows.read_row(item, to_function) for item in page.items}
+        return [to_function(item, NEEDED_TO_DELETE) for item in page.items]
 
     async def delete_functions(self, workspace_id: str, function_ids: Iterable[str]) -> None:
         """Remove functions with their logs, lists and pointers; their own rows, which lead to the rest, last.
