@@ -83,7 +83,21 @@ async def running_gateway(
         "kubernetes_api_url": NOBODY,
         **overrides,
     }
-    settings = stores.model_copy(update=values)
+    async with _served(stores.model_copy(update=values), clock) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def on_the_same_table(
+    gateway: Gateway, *, clock: Callable[[], datetime] = system_clock
+) -> AsyncIterator[Gateway]:
+    """Run another gateway with the settings of one, as a second replica."""
+    async with _served(gateway.settings, clock) as other:
+        yield other
+
+
+@asynccontextmanager
+async def _served(settings: Settings, clock: Callable[[], datetime]) -> AsyncIterator[Gateway]:
     app = create_app(settings, base_url=BASE_URL, draining=asyncio.Event(), clock=clock)
     transport = httpx.ASGITransport(app=app)
     async with (

@@ -259,6 +259,16 @@ async def test_bad_input(stage: Stage, mutation: str) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("mutation", ["createFunction", "updateFunction"])
+async def test_source_that_is_too_large(stage: Stage, mutation: str) -> None:
+    """One byte above MAX_CODE_BYTES is too large, whatever else is given, and nothing is stored of any of it."""
+    before = stage.contents.everything()
+    source = code(b"#" * (stage.gateway.settings.max_code_bytes + 1))
+    (error,) = await stage.errors(mutation, stage.valid(mutation) | {"name": "renamed", "code": source})
+    assert (error["extensions"]["code"], error["extensions"]["field"]) == ("PAYLOAD_TOO_LARGE", "code")
+    assert stage.contents.everything() == before
+
+
 async def test_half_a_surrogate_pair_is_no_text(stage: Stage) -> None:
     """JSON can spell what UTF-8 can't hold: such a request is refused as a whole, variables and document."""
     before = stage.contents.everything()

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.telemetry import UpstreamCall, recording_calls
 from tests.contents import Contents
-from tests.gateway import UPDATE_FUNCTION, Gateway
+from tests.gateway import UPDATE_FUNCTION, Gateway, on_the_same_table
 
 LANDING = """{ workspaces { nodes { id name functionCount invocations24h errors24h errorRate } } }"""
 DASHBOARD = """query ($id: ID!) {
@@ -139,6 +139,18 @@ async def test_function_page_calls_when_the_id_is_new(gateway: Gateway) -> None:
     with recording_calls() as calls:
         await gateway.answer(FUNCTION_PAGE, id="fn-unknown1")
     assert counted(calls) == {"dynamodb BatchGetItem": 1}
+
+
+async def test_function_page_calls_when_the_process_is_new(gateway: Gateway) -> None:
+    """A process that has not seen the function yet reads its pointer first, once."""
+    function_id = await gateway.create_function(await gateway.create_workspace())
+    page = {"dynamodb BatchGetItem": 1, "dynamodb Query": 1}
+    async with on_the_same_table(gateway) as other:
+        for pointers in (1, 0):
+            with recording_calls() as calls:
+                await other.answer(FUNCTION_PAGE, id=function_id)
+            found = {name: n for name, n in counted(calls).items() if name.startswith("dynamodb")}
+            assert found == page | {"dynamodb BatchGetItem": 1 + pointers}
 
 
 async def test_code_is_read_only_when_selected(gateway: Gateway) -> None:
