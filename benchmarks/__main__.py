@@ -1,6 +1,7 @@
 """`python -m benchmarks [start] [pages] [uploads] [subscriptions]`: a table of each, and all as JSON.
 
-Without names all are run; `--subscribers 1000` has that many instead of 10,000.
+Without names all are run; `--subscribers 1000` has that many instead of 10,000, `--before` the gateway without its
+fast paths among the contestants for the pages.
 """
 
 import argparse
@@ -20,6 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("names", nargs="*", metavar="|".join(NAMES))
     parser.add_argument("--subscribers", type=int, default=subscriptions.SUBSCRIBERS)
+    parser.add_argument("--before", action="store_true")
     told = parser.parse_args()
     for name in told.names or NAMES:
         match name:
@@ -28,7 +30,7 @@ def main() -> None:
                 for what, value in figures[name].items():
                     print(f"{what:<28}{value:>10.3f}")
             case "pages":
-                figures[name] = pages.measure()
+                figures[name] = pages.measure(before=told.before)
                 pages.print_table(figures[name])
             case "uploads":
                 figures[name] = uploads.measure()

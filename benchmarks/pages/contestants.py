@@ -56,14 +56,16 @@ def running_stubs() -> Iterator[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def running_contestants(upstreams: Mapping[str, str]) -> Iterator[list[Contestant]]:
-    """Run all that can be run here."""
+def running_contestants(upstreams: Mapping[str, str], *, before: bool) -> Iterator[list[Contestant]]:
+    """Run all that can be run here; `before` is the gateway without its fast paths."""
     environment = _environment(upstreams)
     commands = {
         "gateway": [sys.executable, "-m", "gateway", "serve"],
         "handwritten": [sys.executable, "-m", "benchmarks.pages.handwritten"],
         "usual": [sys.executable, "-m", "benchmarks.pages.usual"],
     }
+    if before:
+        commands["before"] = [sys.executable, "-m", "benchmarks.pages.before"]
     if _has_mercurius():
         commands["mercurius"] = ["node", str(MERCURIUS / "server.mjs")]
     with contextlib.ExitStack() as stack:

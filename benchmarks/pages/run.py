@@ -19,13 +19,13 @@ RATE, PACED_PAGES = 20.0, 60
 """Pages a second, and how many of each page."""
 
 
-def measure() -> dict[str, Any]:
+def measure(*, before: bool = False) -> dict[str, Any]:
     """CPU ms a page, and p50 and p99 in ms with upstream latencies at a low rate, by page and contestant."""
-    return asyncio.run(_measure())
+    return asyncio.run(_measure(before=before))
 
 
-async def _measure() -> dict[str, Any]:
-    with running_stubs() as upstreams, running_contestants(upstreams) as contestants:
+async def _measure(*, before: bool) -> dict[str, Any]:
+    with running_stubs() as upstreams, running_contestants(upstreams, before=before) as contestants:
         # uvicorn closes connections that were idle for 5 s.
         async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(keepalive_expiry=2)) as client:
             await _check(client, contestants)
