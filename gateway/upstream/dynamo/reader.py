@@ -12,6 +12,7 @@ from gateway.upstream.dynamo.rows import read_row
 from gateway.upstream.dynamo.table import Table
 
 Row = WorkspaceRecord | FunctionRecord | Figures
+_OF_WORKSPACE = frozenset({"METADATA", "WSSTATS"})
 
 
 class RowReader:
@@ -24,14 +25,15 @@ class RowReader:
     async def get_rows(self, keys: Iterable[Key], columns: frozenset[str] | None = None) -> dict[Key, Row]:
         """The rows that exist, functions with these columns or all.
 
-        A figures row that does not exist is one in which nothing was counted.
+        A figures row that does not exist is one in which nothing was counted. Those of workspaces may come without
+        durations, which nothing shows.
         """
         wanted = list(keys)
         now = self._clock()
         kinds = {_kind(key.sk) for key in wanted}
         attributes: set[str] = set()
         if Figures in kinds:
-            attributes.update(window_attributes(now))
+            attributes.update(window_attributes(now, durations=any(key.sk not in _OF_WORKSPACE for key in wanted)))
         if WorkspaceRecord in kinds:
             attributes.update(workspaces.ATTRIBUTES)
         if FunctionRecord in kinds:

@@ -65,3 +65,12 @@ async def test_count_when_the_function_was_deleted(dynamo: Dynamo, clock: Stoppe
     await dynamo.functions.delete("ws-00000001", "fn-00000001")
     await dynamo.figures.count("ws-00000001", "fn-00000001", at=clock(), is_error=False, duration_ms=1)
     assert await dynamo.table.get(KEYS[0]) is None
+
+
+async def test_read_when_only_workspaces_are_asked_for(dynamo: Dynamo, clock: StoppedClock) -> None:
+    """Their durations, a third of a landing page's data, are not fetched: a workspace shows none."""
+    await make_function(dynamo, clock)
+    await dynamo.figures.count("ws-00000001", "fn-00000001", at=clock(), is_error=True, duration_ms=2.5)
+    figures = (await dynamo.rows.get_rows(KEYS[1:]))[KEYS[1]]
+    assert isinstance(figures, Figures)
+    assert (figures.invocations, figures.errors, sum(figures.duration_ms_by_hour)) == (1, 1, 0)
