@@ -6,7 +6,7 @@ sizes that come as variables, so the pass makes a formula of it, which every ope
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -29,6 +29,8 @@ from graphql import (
     is_object_type,
 )
 
+from gateway.records.pages import ROWS_OF_ANY_SIZE
+from schema.costs import CAP, NOTHING, ONCE, Cost, Factor, add_up
 from schema.errors import QUERY_TOO_COMPLEX
 
 MAX_DOCUMENT_CHARACTERS = 100_000
@@ -44,44 +46,22 @@ MAX_FIELDS = 1_000
 MAX_NESTING = 80
 """Fields, fragments and inline fragments on one path: keeps recursion far from Python's limit."""
 MAX_COST = 100_000
-"""Fields times the pages they are on. graphql-core takes 3 microseconds a leaf and up: 0.3 s at best."""
+"""Fields times the pages they are on. graphql-core takes 3 microseconds a leaf and up: 0.3 s at best.
+
+What may be large costs more: an operation gets 100 MB of bodies, and a pod has 512 MB.
+"""
+WEIGHTS = {
+    ("ExecutionLog", "requestBody"): 64,
+    ("ExecutionLog", "responseBody"): 256,
+    ("Function", "code"): 512,
+}
+"""What a field costs besides: one for each KB it may have, for `code` half: 100 of them have to pass.
+
+It counts for `ROWS_OF_ANY_SIZE` items of a page: of the largest ones, a page has no more.
+"""
 
 PAGE_ARGUMENTS = ("first", "ids")
 """Arguments that say how many items a list has: a number, or a list with one id for each."""
-_CAP = 1 << 62
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """A formula: a constant and, for what depends on variables, factors times other formulas."""
-
-    constant: int
-    parts: "tuple[tuple[Factor, Cost], ...]" = ()
-
-    def evaluate(self, variables: Mapping[str, Any], memo: "dict[int, int]") -> int:
-        """Compute the cost for these variables; `memo` keeps fragments from being computed twice."""
-        found = memo.get(id(self))
-        if found is None:
-            total = self.constant
-            for factor, cost in self.parts:
-                total += factor.evaluate(variables) * cost.evaluate(variables, memo)
-            found = memo[id(self)] = min(total, _CAP)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """The size of a page: what the variable says, or `default` without one."""
-
-    default: int
-    variable: str | None = None
-
-    def evaluate(self, variables: Mapping[str, Any]) -> int:
-        """Count; an empty page and nonsense count as one item."""
-        value = variables.get(self.variable) if self.variable else None
-        if isinstance(value, list):
-            return max(len(value), 1)
-        return min(max(value if isinstance(value, int) else self.default, 1), _CAP)
 
 
 class Measure(NamedTuple):
@@ -92,6 +72,8 @@ class Measure(NamedTuple):
     aliases: int
     fields: int
     cost: Cost
+    weight: Cost
+    """Of what is large; it comes on top of the cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +85,9 @@ class OperationMeasure:
 
     def cost(self, variables: Mapping[str, Any] | None) -> int:
         """Compute the cost of the operation with these variables."""
-        return self.size.cost.evaluate({**self.defaults, **(variables or {})}, {})
+        values = {**self.defaults, **(variables or {})}
+        memo: dict[int, int] = {}
+        return self.size.cost.evaluate(values, memo) + self.size.weight.evaluate(values, memo)
 
 
 def measure(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, OperationMeasure]:
@@ -158,8 +142,9 @@ class _Walk:
         """Measure a selection set on the type `parent`, which is None where the document is not valid."""
         if level > MAX_NESTING:
             raise too_complex("nesting of fragments", level, MAX_NESTING)
-        depth = nesting = aliases = fields = constant = 0
-        parts: list[tuple[Factor, Cost]] = []
+        depth = nesting = aliases = fields = 0
+        costs: list[Cost] = []
+        weights: list[Cost] = []
         for selected in node.selections if node else ():
             if isinstance(selected, FieldNode):
                 size = self.field(selected, parent, level)
@@ -173,13 +158,11 @@ class _Walk:
                 raise TypeError(f"a selection set can't have a {selected.kind}")
             depth = max(depth, size.depth)
             nesting = max(nesting, size.nesting + 1)
-            aliases = min(aliases + size.aliases, _CAP)
-            fields = min(fields + size.fields, _CAP)
-            if size.cost.parts:
-                parts.append((Factor(1), size.cost))
-            else:
-                constant = min(constant + size.cost.constant, _CAP)
-        return Measure(depth, nesting, aliases, fields, Cost(constant, tuple(parts)))
+            aliases = min(aliases + size.aliases, CAP)
+            fields = min(fields + size.fields, CAP)
+            costs.append(size.cost)
+            weights.append(size.weight)
+        return Measure(depth, nesting, aliases, fields, add_up(costs), add_up(weights))
 
     def field(self, node: FieldNode, parent: GraphQLNamedType | None, level: int) -> Measure:
         """Measure a field with what is below it, as often as its page has items."""
@@ -190,19 +173,18 @@ class _Walk:
         aliases = below.aliases + (node.alias is not None)
         if name.startswith("__"):
             fields = below.fields + (name != "__typename")
-            return Measure(0, below.nesting, aliases, fields, Cost(fields))
-        factor = _page_size(node, definition) if definition else Factor(1)
-        if factor.variable is None and not below.cost.parts:
-            cost = Cost(min(1 + factor.default * below.cost.constant, _CAP))
-        else:
-            cost = Cost(1, ((factor, below.cost),))
-        return Measure(below.depth + 1, below.nesting, aliases, below.fields + 1, cost)
+            return Measure(0, below.nesting, aliases, fields, Cost(fields), NOTHING)
+        factor = _page_size(node, definition) if definition else ONCE
+        cost = below.cost.times(factor, 1)
+        own = WEIGHTS.get((parent.name, name), 0) if parent else 0
+        weight = below.weight.times(replace(factor, most=ROWS_OF_ANY_SIZE), own)
+        return Measure(below.depth + 1, below.nesting, aliases, below.fields + 1, cost, weight)
 
     def fragment(self, name: str, level: int) -> Measure:
         """Measure a fragment once; unknown ones and cycles count nothing, since validation reports them."""
         definition = self.fragments.get(name)
         if definition is None or name in self.underway:
-            return Measure(0, 0, 0, 0, Cost(0))
+            return Measure(0, 0, 0, 0, NOTHING, NOTHING)
         found = self.measured.get(name)
         if found is None:
             self.underway.add(name)
@@ -215,7 +197,7 @@ class _Walk:
 def _page_size(node: FieldNode, definition: GraphQLField) -> Factor:
     argument = next((name for name in PAGE_ARGUMENTS if name in definition.args), None)
     if argument is None:
-        return Factor(1)
+        return ONCE
     default = definition.args[argument].default_value
     fallback = default if isinstance(default, int) else 1
     for given in node.arguments or ():

@@ -33,7 +33,8 @@ class PageInfo:
     start_cursor: str | None = strawberry.field(description="The cursor of the first item, null on an empty page.")
     end_cursor: str | None = strawberry.field(
         description="The cursor of the last item: pass it as `after` to get the next page. Where a filter matches "
-        "little, a page may have fewer items than asked for, even none, and a next page: this leads there."
+        "little, or bodies are large, a page may have fewer items than asked for, even none, and a next page: "
+        "this leads there."
     )
 
 

@@ -5,13 +5,16 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+ROWS_OF_ANY_SIZE = 100
+"""A page has so many rows if they are asked for, whatever their size: logs with the largest bodies are 32 MB."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
     """Up to `first` items in the list's order, each with the position a later page can start after.
 
-    Where few rows match, a page may end before it is full, even empty, with `has_next`: `reached` is where
-    the next one starts then.
+    Where few rows match, or rows are large, a page may end before it is full, even empty, with `has_next`:
+    `reached` is where the next one starts then.
     """
 
     items: tuple[T, ...]

@@ -26,6 +26,7 @@ LOGS = """query ($id: ID!, $first: Int!, $after: String, $filter: ExecutionLogFi
   }
 }"""
 FUNCTION_LOGS = LOGS.replace("workspace(", "function(")
+BODIES = LOGS.replace("id timestamp", "id responseBody")
 
 
 async def walk(gateway: Gateway, query: str, field: str, **variables: Any) -> list[list[Any]]:
@@ -115,6 +116,32 @@ async def test_page_when_a_filter_matches_nothing(aws_server: str, gateway: Gate
     assert counted(calls)["dynamodb Query"] == 64
     pages = await walk(gateway, FUNCTIONS, "functions", id=workspace_id, first=10, name="found")
     assert [[node["id"] for node in page] for page in pages] == [[], ["fn-00000205"]]
+
+
+@pytest.mark.parametrize(
+    ("count", "body_bytes", "first", "lengths"),
+    [
+        (130, 240_000, 1000, [100, 30]),  # four in 1 MB
+        (130, 240_000, 100, [100, 30]),
+        (300, 70_000, 1000, [224, 76]),  # 14
+        (1000, 15_500, 1000, [1000]),
+    ],
+)
+async def test_pages_with_bodies(
+    aws_server: str, gateway: Gateway, count: int, body_bytes: int, first: int, lengths: list[int]
+) -> None:
+    """A page with bodies ends after 16 MB once it has 100 logs: each comes once, ordinary ones in full pages."""
+    workspace_id = await gateway.create_workspace()
+    body = {"responseBody": f'"{"x" * body_bytes}"', "bodyFormat": "json"}
+    Contents(aws_server, gateway.settings).put_rows([log_row(workspace_id, n, **body) for n in range(count)])
+    with recording_calls() as calls:
+        pages = await walk(gateway, BODIES, "executionLogs", id=workspace_id, first=first)
+    assert [len(page) for page in pages] == lengths
+    assert [node["id"] for page in pages for node in page] == [f"log{n:05}" for n in reversed(range(count))]
+    assert {len(node["responseBody"]) for page in pages for node in page} == {body_bytes}
+    assert counted(calls)["dynamodb Query"] <= 34
+    (without,) = await walk(gateway, LOGS, "executionLogs", id=workspace_id, first=1000)
+    assert len(without) == count
 
 
 @pytest.mark.parametrize("filtered", [None, "job"])

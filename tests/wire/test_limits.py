@@ -115,6 +115,50 @@ def test_cost_multiplies_pages(schema: GatewaySchema, query: str, variables: dic
     assert measured.cost(variables) == cost
 
 
+BODIES = "requestBody responseBody"
+BODIES_OF_LOG = f"fragment f on ExecutionLog{{{BODIES}}}"
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "cost"),
+    [
+        ('{function(id:"f"){code}}', {}, 1 + 1 + 512),
+        ("{workspace(id:1){functions(first:100){nodes{id code}}}}", {}, 2 + 100 * 3 + 100 * 512),
+        ("query($n:[ID!]!){nodes(ids:$n){...on Function{code}}}", {"n": ["f"] * 7}, 1 + 7 + 7 * 512),
+        ("{function(id:1){executionLogs{nodes{responseBody}}}}", {}, 2 + 100 * 2 + 100 * 256),
+        (
+            f"query($n:Int!){{function(id:1){{executionLogs(first:$n){{edges{{node{{...f}}}}}}}}}}{BODIES_OF_LOG}",
+            {"n": 1000},
+            2 + 1000 * 4 + 100 * 320,
+        ),
+        (
+            "{workspace(id:1){functions(first:9){nodes{executionLogs(first:1000){nodes{requestBody}}}}}}",
+            {},
+            2 + 9 * (2 + 1000 * 2) + 9 * 100 * 64,
+        ),
+    ],
+)
+def test_large_fields_cost_more(query: str, variables: dict[str, object], cost: int) -> None:
+    """Bodies and sources cost what they may weigh, for the hundred that a page of large ones has."""
+    measured = measure(build_schema().documents._schema, parse(query))[None]  # noqa: SLF001  # graphql-core's schema
+    assert measured.cost(variables) == cost
+
+
+@pytest.mark.parametrize("first", [100, 1000])
+def test_operation_has_few_pages_with_bodies(first: int) -> None:
+    """Two of the largest pages pass, and four don't; without bodies twenty do."""
+    schema = build_schema().documents._schema  # noqa: SLF001  # graphql-core's schema
+
+    def cost(count: int, selection: str) -> int:
+        pages = " ".join(
+            f'a{n}:executionLogs(first:{first},after:"{n}"){{nodes{{{selection}}}}}' for n in range(count)
+        )
+        return measure(schema, parse(f"{{function(id:1){{{pages}}}}}"))[None].cost({})
+
+    assert cost(2, f"id {BODIES}") <= MAX_COST < cost(4, f"id {BODIES}")
+    assert cost(20, "id status duration") <= MAX_COST
+
+
 async def test_cost_is_limited_by_the_variables_of_each_operation(schema: GatewaySchema) -> None:
     """The same document passes with small pages and not with large ones, cached or not."""
     query = "query($n:Int!){page{pages(first:$n){pages(first:$n){pages(first:$n){name}}}}}"

@@ -175,5 +175,6 @@ class ExecutionLogTable:
             after=after,
             convert=convert,
             filters=wanted.status is not None or wanted.level is not None,
+            large=bodies,
             attributes=attributes,
         )

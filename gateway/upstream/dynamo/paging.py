@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gateway.records.pages import Page
+from gateway.records.pages import ROWS_OF_ANY_SIZE, Page
 from gateway.upstream.dynamo.attributes import Item
 from gateway.upstream.dynamo.expressions import all_of, between, equals
 from gateway.upstream.dynamo.keys import INDEX, INDEX_PK, INDEX_SK
@@ -23,6 +23,8 @@ MAX_READS = 64
 What a filter matches less often than that is found over several pages: each costs a bounded amount, and its cursor
 goes on where it stopped.
 """
+MAX_LARGE_READS = 16
+"""The same of rows that may be large, once there are `ROWS_OF_ANY_SIZE`: 1,000 rows of 16 KB are read whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +58,13 @@ async def read_page(
     after: str | None,
     convert: Callable[[Item], T | None],
     filters: bool = False,
+    large: bool = False,
     attributes: Sequence[str] = (),
 ) -> Page[T]:
     """The first rows behind the sort key `after` that `convert` makes something of.
 
-    A position is a sort key, which is unique in its range. `filters` says that `convert` leaves out many.
+    A position is a sort key, which is unique in its range. `filters` says that `convert` leaves out many, `large`
+    that what it makes may fill the memory.
     """
     wanted = rows.after(after)
     limit = first + 1 + (after is not None)
@@ -77,6 +81,8 @@ async def read_page(
                 found.append((record, position))
         start_key = page.last_key
         if start_key is None or len(found) > first:
+            break
+        if large and read + 1 >= MAX_LARGE_READS and len(found) >= ROWS_OF_ANY_SIZE:
             break
     taken = found[:first]
     stopped = start_key is not None and len(found) <= first
