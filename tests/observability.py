@@ -7,6 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 
 import httpx
 import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.local.processes import listen, url_of
@@ -27,6 +31,19 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
         finally:
             server.should_exit = True
             await running
+
+
+def verbose_app(size_mb: int) -> ASGIApp:
+    """A system whose answers are that large."""
+
+    async def spaces() -> AsyncIterator[bytes]:
+        for _ in range(size_mb):
+            yield b" " * 1024**2
+
+    async def answer(_request: Request) -> Response:
+        return StreamingResponse(spaces(), media_type="application/json")
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 
 
 async def push_lines(url: str, labels: Mapping[str, str], lines: Lines) -> None:

@@ -17,10 +17,19 @@ from gateway.upstream.http import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
 MAX_CONNECTIONS = 100
 """As with httpx; a page needs seven."""
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Room for the 100 lines of a page, 256 KB each, with much that is escaped; others have a few 100 KB."""
 
 
 class NoAnswerError(Exception):
     """The system could not be reached, or its answer broke off; the message says how."""
+
+
+class AnswerTooLargeError(Exception):
+    """The answer has more than MAX_ANSWER_BYTES, which the message says."""
+
+    def __init__(self) -> None:
+        super().__init__(f"more than {MAX_ANSWER_BYTES // 1024**2} MB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,12 @@ class QueryClient:
         self._session = session
 
     async def get(self, path: str, params: Mapping[str, str]) -> Answer:
-        """GET with a query string; raises NoAnswerError."""
+        """GET with a query string; raises NoAnswerError and AnswerTooLargeError."""
         record_call(self._system, f"GET {path}")
         return await _read(self._session.get(self._base_url + path, params=params, allow_redirects=False))
 
     async def post(self, path: str, form: Mapping[str, str]) -> Answer:
-        """POST a form, whose length nothing limits; raises NoAnswerError."""
+        """POST a form, whose length nothing limits; raises NoAnswerError and AnswerTooLargeError."""
         record_call(self._system, f"POST {path}")
         return await _read(self._session.post(self._base_url + path, data=form, allow_redirects=False))
 
@@ -70,9 +79,20 @@ class QueryClient:
 async def _read(request: AbstractAsyncContextManager[aiohttp.ClientResponse]) -> Answer:
     try:
         async with request as response:
-            return Answer(response.status, await response.read())
+            return Answer(response.status, await _read_body(response))
     except (aiohttp.ClientError, TimeoutError) as error:
         raise NoAnswerError(str(error) or type(error).__name__) from error  # timeouts may have no text
+
+
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+    parts = []
+    size_bytes = 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size_bytes += len(part)
+        if size_bytes > MAX_ANSWER_BYTES:
+            raise AnswerTooLargeError  # leaving the response half read closes its connection
+    return b"".join(parts)
 
 
 @asynccontextmanager

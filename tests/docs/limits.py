@@ -70,6 +70,7 @@ LIMITS = (
     Limit("Time between two pings of a socket", "gateway.server.WS_PING_INTERVAL_S", " s"),
     Limit("Time for an upstream to connect", "gateway.upstream.http.CONNECT_TIMEOUT_S", " s"),
     Limit("Time between two parts of an upstream's answer", "gateway.upstream.http.READ_TIMEOUT_S", " s"),
+    Limit("Answer of Loki or Prometheus", "gateway.upstream.query_client.MAX_ANSWER_BYTES", " bytes"),
     Limit("Calls of functions at a time", "gateway.upstream.functions.connections.MAX_CONNECTIONS"),
     Limit("Requests to an AWS service at a time", "gateway.upstream.aws.MAX_CONNECTIONS"),
     Limit("Time for a deploy's endpoint", "gateway.builds.pipeline.ENDPOINT_TIMEOUT_S", " s"),

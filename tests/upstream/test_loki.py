@@ -24,7 +24,7 @@ from gateway.records.logs import LogDirection, LogQuery
 from gateway.telemetry import UpstreamCall, recording_calls
 from gateway.upstream.loki import Loki
 from gateway.upstream.query_client import open_query_client
-from tests.observability import push_lines, serving
+from tests.observability import push_lines, serving, verbose_app
 
 QUERY = UpstreamCall("loki", "GET /loki/api/v1/query_range")
 NEWEST, OLDEST = LogDirection.NEWEST_FIRST, LogDirection.OLDEST_FIRST
@@ -333,6 +333,16 @@ async def test_refusal_of_loki_is_told_in_its_words(status: int, body: str, mess
             await Loki(client).query_lines(LogQuery(function_id="fn-1", first=10))
     assert message in raised.value.message
     assert (type(raised.value), raised.value.retryable) == (LokiError, retryable)
+
+
+async def test_answer_that_is_too_large_is_an_error() -> None:
+    """No more than 64 MB are read: the same page again would be as large, so that it is not retryable."""
+    async with serving(verbose_app(65)) as url, open_query_client("loki", url) as client:
+        with pytest.raises(LokiError) as raised:
+            await Loki(client).query_lines(LogQuery(function_id="fn-1", first=1000))
+    message = "Loki's answer for the lines of fn-1 has more than 64 MB; ask for fewer lines."
+    assert (type(raised.value), raised.value.message) == (LokiError, message)
+    assert not raised.value.retryable
 
 
 async def test_loki_that_is_away_is_a_connection_error() -> None:

@@ -20,7 +20,7 @@ from gateway.records.metrics import MetricKind, MetricPointRecord, MetricQuery, 
 from gateway.telemetry import UpstreamCall, recording_calls
 from gateway.upstream.prometheus import Prometheus
 from gateway.upstream.query_client import open_query_client
-from tests.observability import label, serving
+from tests.observability import label, serving, verbose_app
 
 NOW = datetime(2025, 12, 7, 3, 0, 7, 500_000, tzinfo=UTC)
 INSTANT = UpstreamCall("prometheus", "POST /api/v1/query")
@@ -225,6 +225,14 @@ async def test_failure_of_one_kind_leaves_the_others(tmp_path: Path) -> None:
     error = found[memory]
     assert isinstance(error, PrometheusError)
     assert error.message == "Prometheus refused memory over 120 s with status 422: too much"
+
+
+async def test_answer_that_is_too_large_is_an_error() -> None:
+    """No more than 64 MB are read; the error says what would make it less."""
+    async with serving(verbose_app(65)) as url, open_query_client("prometheus", url) as client:
+        with pytest.raises(PrometheusError, match="has more than 64 MB; ask for fewer functions") as raised:
+            await Prometheus(client).check()
+    assert (type(raised.value), raised.value.retryable) == (PrometheusError, False)
 
 
 async def test_prometheus_that_is_away_is_a_connection_error() -> None:

@@ -11,7 +11,7 @@ from gateway.records.clock import Clock, system_clock
 from gateway.records.logs import LogDirection, LogEntryRecord, LogQuery
 from gateway.records.pages import Page
 from gateway.upstream.loki.lines import PlacedEntry, Position, merge_streams, place_entries
-from gateway.upstream.query_client import NoAnswerError, QueryClient
+from gateway.upstream.query_client import AnswerTooLargeError, NoAnswerError, QueryClient
 from gateway.upstream.quoting import quote_go
 
 MAX_ENTRIES = 5000
@@ -119,6 +119,8 @@ class Loki:
             answer = await self._client.get(path, params)
         except NoAnswerError as error:
             raise LokiConnectionError(f"Loki did not answer for {what}: {error}.") from error
+        except AnswerTooLargeError as error:
+            raise LokiError(f"Loki's answer for {what} has {error}; ask for fewer lines.") from error
         if not answer.is_success:
             text = answer.text[:MAX_ERROR_CHARACTERS]
             raise LokiError(

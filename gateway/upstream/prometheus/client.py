@@ -14,7 +14,7 @@ from gateway.errors import PrometheusConnectionError, PrometheusError
 from gateway.records.clock import Clock, system_clock
 from gateway.records.metrics import MetricKind, MetricPointRecord, MetricQuery, MetricSeriesRecord
 from gateway.upstream.prometheus.promql import FUNCTION_LABEL, UNITS, write_promql
-from gateway.upstream.query_client import NoAnswerError, QueryClient
+from gateway.upstream.query_client import AnswerTooLargeError, NoAnswerError, QueryClient
 
 MAX_ERROR_CHARACTERS = 500
 """Prometheus repeats parts of the query in its errors."""
@@ -106,6 +106,9 @@ class Prometheus:
             answer = await self._client.post(path, form)
         except NoAnswerError as error:
             raise PrometheusConnectionError(f"Prometheus did not answer for {what}: {error}.") from error
+        except AnswerTooLargeError as error:
+            message = f"Prometheus' answer for {what} has {error}; ask for fewer functions or a longer step."
+            raise PrometheusError(message) from error
         try:
             body = orjson.loads(answer.content)
             if body["status"] == "success":
