@@ -27,7 +27,11 @@ class LogSubscriptions:
         info: Info,
         function_id: Annotated[strawberry.ID, strawberry.argument(description="The function's id.")],
         since: Annotated[
-            datetime | None, strawberry.argument(description="From this time on; lines there are come first.")
+            datetime | None,
+            strawberry.argument(
+                description="From this time on, at most 30 days back; of the lines there are, the newest 1,000 "
+                "come first."
+            ),
         ] = None,
         contains: Annotated[
             str | None, strawberry.argument(description="Only lines that contain this text, case and all.")
