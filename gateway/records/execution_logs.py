@@ -37,6 +37,11 @@ class ExecutionLogRecord:
     logs: tuple[str, ...]
     level: LogLevel
 
+    @property
+    def body_characters(self) -> int:
+        """How large it is, but for some 100."""
+        return len(self.request_body or "") + len(self.response_body or "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionLogFilter:

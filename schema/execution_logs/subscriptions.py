@@ -8,8 +8,9 @@ import strawberry
 from gateway.errors import NotFoundError
 from gateway.services.validation import check_function_id, check_workspace_id
 from schema.context import Info
-from schema.execution_logs.types import ExecutionLog
+from schema.execution_logs.types import BODY_FIELDS, ExecutionLog
 from schema.functions.loaders import FunctionByIdLoader
+from schema.selection import selects_any
 from schema.workspaces.loaders import WorkspaceByIdLoader
 
 
@@ -38,7 +39,8 @@ class ExecutionLogSubscriptions:
             if function is None or function.workspace_id != workspace_id:
                 message = f"There is no function {function_id} in {workspace_id}."
                 raise NotFoundError(message, field="functionId")
-        with info.context.resources.execution_feed.watch(workspace_id, function_id) as watcher:
+        bodies = selects_any(info, BODY_FIELDS, ())
+        with info.context.resources.execution_feed.watch(workspace_id, function_id, bodies=bodies) as watcher:
             async for record in watcher:
                 info.context.clear_loaders()
                 yield ExecutionLog.from_record(record)

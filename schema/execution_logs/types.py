@@ -19,6 +19,9 @@ from schema.selection import selects_any
 if TYPE_CHECKING:
     from schema.functions.types import Function
 
+BODY_FIELDS = ("requestBody", "responseBody")
+"""What is read only where it is asked for."""
+
 strawberry.enum(
     ExecutionStatus, description="SUCCESS is a 2xx answer, everything else is ERROR and counts in `errors24h`."
 )
@@ -114,7 +117,7 @@ async def resolve_execution_logs(
         first=check_first(first, maximum=MAX_FIRST_LOGS),
         after=decode_cursor(kind, after),
         wanted=(wanted or ExecutionLogFilter()).to_record(),
-        bodies=selects_any(info, ("requestBody", "responseBody"), ("nodes",), ("edges", "node")),
+        bodies=selects_any(info, BODY_FIELDS, ("nodes",), ("edges", "node")),
         workspace_id=workspace_id,
         function_id=function_id,
     )
