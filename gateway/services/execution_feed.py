@@ -160,6 +160,8 @@ class ExecutionFeed:
                 await self._look(workspace_id, watched)
             except GatewayError as error:
                 logger.warning("the invocations of %s could not be read: %s", workspace_id, error)
+            except Exception:  # to end here would leave all who watch waiting
+                logger.exception("the invocations of %s could not be looked at", workspace_id)
 
         await asyncio.gather(*(look(*each) for each in list(self._workspaces.items())))
 

@@ -217,3 +217,27 @@ async def test_run_looks_when_somebody_comes(dynamo: Dynamo, clock: StoppedClock
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_look_that_breaks_unexpectedly(dynamo: Dynamo, clock: StoppedClock) -> None:
+    """The next one finds what it would have found: who watches need not come again."""
+
+    class BrokenOnce:
+        """A table whose first answer makes no sense."""
+
+        broken = False
+
+        async def list_of_workspace(self, *arguments: Any, **options: Any) -> Page[ExecutionLogRecord]:
+            """Break, then answer."""
+            if not self.broken:
+                self.broken = True
+                raise KeyError("Items")
+            return await dynamo.execution_logs.list_of_workspace(*arguments, **options)
+
+    feed = ExecutionFeed(cast("ExecutionLogTable", BrokenOnce()), clock)
+    with feed.watch("ws-00000001", bodies=False) as watcher:
+        await dynamo.execution_logs.put(log(clock, 1, id="first"))
+        await feed.tick()
+        assert await taken(watcher) == []
+        await feed.tick()
+        assert await taken(watcher) == ["first"]
