@@ -79,7 +79,7 @@ class Wire:
             try:
                 status, headers, content = await self._send(operation, body)
                 if status == 200:
-                    answer = orjson.loads(_checked(headers, content))
+                    answer = _read(_checked(headers, content))
                     self._quota = min(self._quota + (spent or 1), RETRY_QUOTA)
                     return answer
                 failure: Exception = self._error(operation, status, headers, content)
@@ -155,6 +155,13 @@ def _checked(headers: Mapping[str, str], content: bytes) -> bytes:
     if expected is not None and int(expected) != (actual := zlib.crc32(content)):
         raise ChecksumError(checksum_type="crc32", expected_checksum=expected, actual_checksum=str(actual))
     return content
+
+
+def _read(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:  # some proxy's page
+        raise aiohttp.ClientPayloadError("what came is no JSON") from error
 
 
 def _code_of(error: Exception) -> str:

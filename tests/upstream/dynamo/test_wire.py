@@ -109,8 +109,14 @@ THROTTLED = said(400, {"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedTh
 
 @pytest.mark.parametrize(
     "first",
-    [THROTTLED, said(500, b"<html>"), said(503, {}), said(200, {"Item": {}}, x_amz_crc32="1")],
-    ids=["throttled", "500", "503", "checksum"],
+    [
+        THROTTLED,
+        said(500, b"<html>"),
+        said(503, {}),
+        said(200, {"Item": {}}, x_amz_crc32="1"),
+        said(200, b"<html>"),
+    ],
+    ids=["throttled", "500", "503", "checksum", "page"],
 )
 async def test_transient_failure_is_tried_again(first: Callable[[Request], Response]) -> None:
     """A throttled request, a broken server and a broken answer get another try, each recorded."""
