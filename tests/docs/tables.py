@@ -1,7 +1,7 @@
-"""The tables of docs/reference.md, made from the code: settings, error codes, limits."""
+"""The tables of docs/reference.md and the README, made from the code: settings, error codes, limits."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from graphql import GraphQLError
@@ -16,6 +16,20 @@ from tests.docs.limits import LIMITS, Limit, reason_of
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference.md"
+README = ROOT / "README.md"
+USUAL = (
+    "AWS_REGION",
+    "DYNAMODB_TABLE_NAME",
+    "S3_BUCKET_NAME",
+    "BUILDER_SERVICE_URL",
+    "LOKI_SERVICE_URL",
+    "PROMETHEUS_SERVICE_URL",
+    "REGISTRY_URL",
+    "FUNCTION_NAMESPACES",
+    "PUBLIC_URL",
+    "CORS_ORIGINS",
+)
+"""The settings that nearly every deployment has."""
 SAID_BETTER = {
     "INTERNAL_SERVER_ERROR": "What nobody expected; the log has it under `details.errorId`.",
     "TIMEOUT": "The operation took longer than it may, or the gateway stopped in the middle of it; the request "
@@ -45,14 +59,20 @@ STATUSES = {
 """Of what is refused before there is an operation, or when the gateway stops in the middle of one."""
 
 
-def settings_table() -> str:
-    """Every setting with its default and what it is."""
+def settings_table(names: Iterable[str] = tuple(map(str.upper, Settings.model_fields))) -> str:
+    """Settings with their defaults and what they are."""
     rows = ["| setting | default | what it is |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
+    for name in names:
+        field = Settings.model_fields[name.lower()]
         default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
         shown = "" if default in {None, ""} else f"`{default}`"
-        rows.append(f"| `{name.upper()}` | {shown} | {field.description} |")
+        rows.append(f"| `{name}` | {shown} | {field.description} |")
     return "\n".join(rows)
+
+
+def usual_settings_table() -> str:
+    """Those that nearly every deployment has."""
+    return settings_table(USUAL)
 
 
 def errors_table() -> str:
@@ -79,11 +99,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": errors_table,
     "limits": limits_table,
 }
+TABLES_OF_README: dict[str, Callable[[], str]] = {"usual settings": usual_settings_table}
 
 
-def filled(text: str) -> str:
+def filled(text: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
     """The page with its tables as the code has them; they stand between `<!-- name -->` and `<!-- end -->`."""
-    for name, table in TABLES.items():
+    for name, table in tables.items():
         before, opening, rest = text.partition(f"<!-- {name} -->\n")
         _, closing, after = rest.partition("\n<!-- end -->")
         text = f"{before}{opening}{table()}{closing}{after}"

@@ -1,15 +1,17 @@
-"""The tables of docs/reference.md are those of the code, and nothing is missing from them."""
+"""The tables of docs/reference.md and the README are those of the code, and nothing is missing from them."""
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 from gateway import errors
 from gateway.settings import Settings
 from schema import errors as schema_errors
 from tests.docs.limits import LIMITS, reason_of
-from tests.docs.tables import REFERENCE, ROOT, STATUSES, TABLES, filled, kinds
+from tests.docs.tables import README, REFERENCE, ROOT, STATUSES, TABLES, TABLES_OF_README, filled, kinds
 
 CODE = re.compile(r"[A-Z]{3,}(_[A-Z]+)*")
 SOURCES = [
@@ -20,11 +22,12 @@ SOURCES = [
 ]
 
 
-def test_tables_are_current() -> None:
+@pytest.mark.parametrize(("page", "tables"), [(REFERENCE, TABLES), (README, TABLES_OF_README)])
+def test_tables_are_current(page: Path, tables: dict[str, Callable[[], str]]) -> None:
     """As `python -m tests.docs` writes them."""
-    text = REFERENCE.read_text()
-    assert [name for name in TABLES if f"<!-- {name} -->" not in text] == []
-    assert text == filled(text), "run .venv/bin/python -m tests.docs"
+    text = page.read_text()
+    assert [name for name in tables if f"<!-- {name} -->" not in text] == []
+    assert text == filled(text, tables), "run .venv/bin/python -m tests.docs"
 
 
 def test_every_setting_is_listed() -> None:
