@@ -15,6 +15,7 @@ GatewayError                        INTERNAL_SERVER_ERROR
     ├── S3Error                     S3_ERROR
     ├── KubernetesError             KUBERNETES_ERROR
     ├── BuilderError                BUILDER_ERROR
+    │   ├── BuilderBusyError        BUILDER_ERROR
     │   └── BuilderConnectionError  BUILDER_CONNECTION_ERROR
     ├── LokiError                   LOKI_ERROR
     │   └── LokiConnectionError     LOKI_CONNECTION_ERROR
@@ -143,6 +144,12 @@ class BuilderError(UpstreamError):
 
     code = "BUILDER_ERROR"
     upstream = "builder"
+
+
+class BuilderBusyError(BuilderError):
+    """The Builder Service takes nothing at this moment: what it was sent, it has surely not accepted."""
+
+    retryable = True
 
 
 class BuilderConnectionError(BuilderError):

@@ -86,6 +86,9 @@ class ImageDeployer:
             raise _followed(deploy) from error
         except BuilderError as error:
             raise await self._failure(deploy, error) from error
+        except Exception:  # a defect must not bar the function until its hold has passed
+            await self._call_off(deploy)
+            raise
         return await self._store(deploy, result)
 
     async def deploy_again(self, deploy: ImageDeploy) -> ImageDeploy | None:
@@ -224,10 +227,14 @@ class ImageDeployer:
             namespace, app = deploy.place
             message = f"{error.message} The SpinApp {app} in {namespace} may be deployed all the same."
             return type(error)(message, retryable=error.retryable)
+        await self._call_off(deploy)
+        return error
+
+    async def _call_off(self, deploy: ImageDeploy) -> None:
+        """End a deploy that came to nothing, and its claim on a place that it was to be the first at."""
         if deploy.is_new_place:
             await self._places.try_to_leave(deploy.function_id, deploy.place)
         await self._images.end(deploy)
-        return error
 
     async def _withdraw(self, deploy: ImageDeploy) -> None:
         """Undo what the builder deployed while the function was deleted."""

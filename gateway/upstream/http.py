@@ -10,7 +10,7 @@ CONNECT_TIMEOUT_S = 2.0
 """Everything is in the same cluster: what does not accept a connection in 2 s is down."""
 
 READ_TIMEOUT_S = 10.0
-"""Longer than any answer a page waits for; deploys and invocations bring their own."""
+"""Longer than any answer a page waits for; builds, deploys and invocations bring their own."""
 
 
 def open_http_client(

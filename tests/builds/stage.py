@@ -82,9 +82,9 @@ class Stage:
             await self.round()
             self.clock.advance(seconds=seconds)
 
-    def replica(self, owner: str) -> "Stage":
-        """Another replica: what was stored is there, and nothing else."""
-        stage = _assemble(self.aws, self.client, self.clock, self.dynamo, owner=owner)
+    def replica(self, owner: str, *, client: httpx.AsyncClient | None = None) -> "Stage":
+        """Another replica, with a client of its own where one is given: what was stored is there, and no more."""
+        stage = _assemble(self.aws, client or self.client, self.clock, self.dynamo, owner=owner)
         stage.workspace_id = self.workspace_id
         return stage
 

@@ -3,12 +3,14 @@
 import asyncio
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from gateway.errors import BuilderError, ConflictError, InvalidInputError, NotFoundError
 from gateway.records.builder import DeployRequest
 from gateway.records.builds import DeploymentRecord
 from gateway.records.functions import FunctionRecord
+from gateway.upstream.http import open_http_client
 from tests.builds.samples import eventually
 from tests.builds.script import ScriptedBuilder
 from tests.builds.stage import Stage
@@ -121,6 +123,51 @@ async def test_deploy_spin_app_when_the_builder_refuses(stage: Stage, script: Sc
             DeployRequest(namespace="default", image_ref=IMAGE, function_id=function.id)
         )
     assert await stored(stage, function) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'HTTP/1.1 422 No\r\ncontent-length: 33\r\n\r\n{"detail":[{"loc":null,"msg":1}]}',
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd",
+    ],
+)
+async def test_deploy_spin_app_when_garbage_is_answered(
+    stage: Stage, script: ScriptedBuilder, answer: bytes
+) -> None:
+    """It is the builder's error, and the function can be deployed at once."""
+    function = await stage.create_function()
+    request = DeployRequest(namespace="default", image_ref=IMAGE, function_id=function.id)
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        stage.client.base_url = f"http://{host}:{port}"
+        with pytest.raises(BuilderError):
+            await stage.deployments.deploy_spin_app(request)
+    stage.client.base_url = script.url
+    script.deployed("shop.default.svc.cluster.local")
+    assert (await stage.deployments.deploy_spin_app(request)).endpoint is not None
+
+
+async def test_deploy_when_the_call_breaks_unexpectedly(stage: Stage, script: ScriptedBuilder) -> None:
+    """A defect on the way does not bar the function either."""
+
+    class Broken(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise ArithmeticError(request.url.path)
+
+    function = await stage.create_function()
+    request = DeployRequest(namespace="default", image_ref=IMAGE, function_id=function.id)
+    async with open_http_client("builder", script.url, transport=Broken()) as client:
+        with pytest.raises(ArithmeticError):
+            await stage.replica("replica-2", client=client).deployments.deploy_spin_app(request)
+    script.deployed("shop.default.svc.cluster.local")
+    assert (await stage.deployments.deploy_spin_app(request)).endpoint is not None
 
 
 @pytest.mark.parametrize(

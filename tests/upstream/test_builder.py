@@ -4,9 +4,10 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
-from gateway.errors import BuilderConnectionError, BuilderError
+from gateway.errors import BuilderBusyError, BuilderConnectionError, BuilderError
 from gateway.local.processes import listen, url_of
 from gateway.records.builder import DeployRequest
 from gateway.records.builds import BuildStatus
@@ -137,7 +138,16 @@ async def test_list_tasks_when_some_make_no_sense(builder: Builder, script: Scri
             True,
         ),
         ((202, ["odd"]), "The Builder Service answered POST /api/v1/build with no object.", True),
-        ((202, {"status": "pending"}), "The Builder Service accepted the build without naming its task.", False),
+        ((202, {"status": "pending"}), "The Builder Service accepted the build without naming its task.", True),
+        (
+            (
+                422,
+                {"detail": [{"loc": None, "msg": "Odd"}, {"loc": 7}, {"loc": ["body", ["a"], 1], "msg": None}, 5]},
+            ),
+            "The Builder Service answered 422: Odd; None; ['a'].1: None; 5",
+            False,
+        ),
+        ((422, {"detail": None}), "The Builder Service answered 422: Unprocessable Entity", False),
     ],
 )
 async def test_start_build_when_it_is_refused(
@@ -149,6 +159,78 @@ async def test_start_build_when_it_is_refused(
         await builder.start_build(WORKSPACE, "app.py", io.BytesIO(b""), app_name=None)
     assert (caught.value.message, caught.value.retryable) == (message, retryable)
     assert caught.value.code == "BUILDER_ERROR"
+
+
+@pytest.mark.parametrize(("status", "busy"), [(429, True), (503, True), (502, False), (504, False), (500, False)])
+async def test_start_build_when_the_builder_is_busy(
+    builder: Builder, script: ScriptedBuilder, status: int, busy: bool
+) -> None:
+    """Where it takes nothing now, it is known that it has accepted nothing."""
+    script.upload = (status, "")
+    with pytest.raises(BuilderError) as caught:
+        await builder.start_build(WORKSPACE, "app.py", io.BytesIO(b""), app_name=None)
+    assert isinstance(caught.value, BuilderBusyError) is busy
+
+
+async def test_start_push_when_nothing_listens() -> None:
+    """Nothing was sent, and nothing has to be known."""
+    noted = []
+
+    async def before_end() -> None:
+        noted.append("sent")
+
+    with listen() as listener:
+        url = url_of(listener)
+    async with open_http_client("builder", url) as client:
+        with pytest.raises(BuilderConnectionError):
+            await Builder(client).start_push(
+                WORKSPACE, "s3://b/k", registry_url="r.example/f", tag="v1", before_end=before_end
+            )
+    assert noted == []
+
+
+GARBAGE = {
+    "no gzip": b"HTTP/1.1 202 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd",
+    "no HTTP": b"<html>Bad gateway</html>\r\n\r\n",
+    "an odd charset": b"HTTP/1.1 500 No\r\ncontent-type: text/plain; charset=hex\r\ncontent-length: 1\r\n\r\n\xff",
+    "a redirect": b"HTTP/1.1 307 Go\r\nlocation: http://[\r\ncontent-length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", GARBAGE)
+async def test_deploy_when_garbage_is_answered(answer: str) -> None:
+    """Whatever it is, it becomes an error of the builder's."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        writer.write(GARBAGE[answer])
+        writer.close()
+
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        async with open_http_client("builder", f"http://{host}:{port}") as client:
+            with pytest.raises(BuilderError):
+                await Builder(client).deploy(DeployRequest(namespace="default", image_ref="r.example/f:1"))
+
+
+async def test_calls_when_the_builder_is_slow() -> None:
+    """Each is waited for as long as a builder that deploys, or stores what it gets, may take for it."""
+    waits: dict[str, float] = {}
+
+    class Answers(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            waits[request.url.path.rsplit("/", 1)[-1]] = request.extensions["timeout"]["read"]
+            return httpx.Response(200, json={"task_id": "task-1", "status": "running", "tasks": []})
+
+    async with open_http_client("builder", "http://builder", transport=Answers()) as client:
+        builder = Builder(client)
+        await builder.start_build(WORKSPACE, "app.py", io.BytesIO(b""), app_name=None)
+        await builder.start_push(WORKSPACE, "s3://b/k", registry_url="r.example/f", tag="v1")
+        await builder.deploy(DeployRequest(namespace="default", image_ref="r.example/f:1"))
+        await builder.get_task(WORKSPACE, "task-1")
+        await builder.list_tasks(WORKSPACE)
+        await builder.check()
+    assert waits == {"build": 60, "push": 60, "deploy": 120, "task-1": 35, "tasks": 35, "health": 10}
 
 
 async def test_check_when_nothing_listens() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import orjson
 
-from gateway.errors import BuilderError
+from gateway.errors import BuilderBusyError, BuilderError
 from gateway.records.builder import AcceptedTask, BuilderTask
 from gateway.records.builds import parse_build_status
 
@@ -18,6 +18,17 @@ MAX_PLACE_CHARACTERS = 2048
 """Of an S3 address, whose key may have 1,024 bytes, or an image."""
 TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """A task's id goes into a path and a key."""
+BUSY = frozenset({429, 503})
+"""Statuses of a builder that takes nothing now."""
+TRANSIENT = BUSY | {502, 504}
+"""Statuses of a builder that may answer later; its 500 is its word for values that it does not like."""
+
+
+def to_error(response: httpx.Response) -> BuilderError:
+    """Read what is no success."""
+    if response.status_code in BUSY:
+        return BuilderBusyError(readable(response))
+    return BuilderError(readable(response), retryable=response.status_code in TRANSIENT)
 
 
 def readable(response: httpx.Response) -> str:
@@ -25,17 +36,19 @@ def readable(response: httpx.Response) -> str:
     try:
         detail = orjson.loads(response.content)["detail"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        detail = response.text.strip()
+        detail = response.content.decode(errors="replace").strip()
     if isinstance(detail, list):
         detail = "; ".join(_fault(fault) for fault in detail)
-    words = str(detail)[:MAX_ERROR_CHARACTERS] or response.reason_phrase
+    words = str(detail or "")[:MAX_ERROR_CHARACTERS] or response.reason_phrase
     return f"The Builder Service answered {response.status_code}: {words}"
 
 
 def _fault(fault: Any) -> str:
     if not isinstance(fault, dict):
         return str(fault)
-    place = ".".join(str(part) for part in fault.get("loc", ()) if part not in {"body", "query", "path"})
+    loc = fault.get("loc")
+    parts = [str(part) for part in loc] if isinstance(loc, list) else []
+    place = ".".join(part for part in parts if part not in {"body", "query", "path"})
     return f"{place}: {fault.get('msg')}" if place else str(fault.get("msg"))
 
 
@@ -43,7 +56,7 @@ def to_accepted(answer: Mapping[str, Any]) -> AcceptedTask:
     """Read a 202; BuilderError where it names no task."""
     task_id = text(answer, "task_id")
     if task_id is None or not TASK_ID.fullmatch(task_id):
-        raise BuilderError("The Builder Service accepted the build without naming its task.")
+        raise BuilderError("The Builder Service accepted the build without naming its task.", retryable=True)
     return AcceptedTask(task_id=task_id, source_path=text(answer, "source_s3_path"))
 
 

@@ -10,7 +10,7 @@ import orjson
 from gateway.errors import BuilderConnectionError, BuilderError
 from gateway.records.builder import AcceptedTask, BuilderTask, DeployRequest, DeployResult, ScaffoldResult
 from gateway.records.builds import parse_build_status
-from gateway.upstream.builder.answers import readable, text, to_accepted, to_task
+from gateway.upstream.builder.answers import text, to_accepted, to_error, to_task
 from gateway.upstream.builder.requests import BeforeEnd, HeldEnd, nothing
 from gateway.upstream.http import CONNECT_TIMEOUT_S
 
@@ -18,8 +18,8 @@ DEPLOY_TIMEOUT_S = 120.0
 """A deploy blocks the builder's event loop while it waits for Kubernetes."""
 UPLOAD_TIMEOUT_S = 60.0
 """Between two parts of an upload, and for the 202 after it: the builder stores the file before it answers."""
-TRANSIENT = frozenset({429, 502, 503, 504})
-"""Statuses of a builder that may answer later; its 500 is its word for values that it does not like."""
+TASK_TIMEOUT_S = 35.0
+"""For how a task stands: a deploy blocks the builder's event loop, which may then take 30 s for any answer."""
 NO_APP_DIR = "/nonexistent"
 """What a push from S3 names as its directory: with an existing one, the builder would push that."""
 
@@ -82,8 +82,12 @@ class Builder:
             "username": username,
             "password": password,
         }
-        await before_end()
-        return to_accepted(await self._answer("POST", "/api/v1/push", content=orjson.dumps(body)))
+        timeout = _patient(UPLOAD_TIMEOUT_S)
+        content = orjson.dumps(body)
+        answer = await self._answer(
+            "POST", "/api/v1/push", before_end=before_end, content=content, timeout=timeout
+        )
+        return to_accepted(answer)
 
     async def scaffold(
         self, image_ref: str, *, component: str | None, replicas: int, output_path: str | None
@@ -101,8 +105,7 @@ class Builder:
     async def deploy(self, request: DeployRequest) -> DeployResult:
         """Create or update a SpinApp; the same name again is a rolling update. Takes up to 120 s."""
         body = orjson.dumps(_given(**asdict(request)))
-        timeout = httpx.Timeout(DEPLOY_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-        answer = await self._answer("POST", "/api/v1/deploy", content=body, timeout=timeout)
+        answer = await self._answer("POST", "/api/v1/deploy", content=body, timeout=_patient(DEPLOY_TIMEOUT_S))
         return DeployResult(
             app_name=text(answer, "app_name") or request.app_name or "",
             namespace=text(answer, "namespace") or request.namespace,
@@ -117,13 +120,18 @@ class Builder:
     async def get_task(self, workspace_id: str, task_id: str) -> BuilderTask | None:
         """How a task stands; without its workspace a restarted builder would not know it. None on 404."""
         answer = await self._answer(
-            "GET", f"/api/v1/tasks/{task_id}", params={"workspace_id": workspace_id}, missing_is_empty=True
+            "GET",
+            f"/api/v1/tasks/{task_id}",
+            params={"workspace_id": workspace_id},
+            missing_is_empty=True,
+            timeout=_patient(TASK_TIMEOUT_S),
         )
         return to_task(answer) if answer else None
 
     async def list_tasks(self, workspace_id: str) -> list[BuilderTask]:
         """All tasks of a workspace, read from the table by the builder, past what its replicas remember."""
-        answer = await self._answer("GET", f"/api/v1/workspaces/{workspace_id}/tasks")
+        path = f"/api/v1/workspaces/{workspace_id}/tasks"
+        answer = await self._answer("GET", path, timeout=_patient(TASK_TIMEOUT_S))
         tasks = answer.get("tasks")
         known = [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
         return [to_task(task) for task in known if parse_build_status(str(task.get("status")))]
@@ -135,7 +143,7 @@ class Builder:
     async def _upload(
         self, path: str, fields: Mapping[str, str], filename: str, file: IO[bytes], before_end: BeforeEnd
     ) -> AcceptedTask:
-        timeout = httpx.Timeout(UPLOAD_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        timeout = _patient(UPLOAD_TIMEOUT_S)
         files = {"file": (filename, file)}
         answer = await self._answer("POST", path, before_end=before_end, data=fields, files=files, timeout=timeout)
         return to_accepted(answer)
@@ -155,14 +163,14 @@ class Builder:
             request.stream = HeldEnd(request.stream, before_end)
         try:
             response = await self._client.send(request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # what can't be unpacked is no answer either
             reason = str(error) or type(error).__name__
             message = f"The Builder Service did not answer {method} {path}: {reason}"
             raise BuilderConnectionError(message) from error
         if response.status_code == httpx.codes.NOT_FOUND and missing_is_empty:
             return {}
         if not response.is_success:
-            raise BuilderError(readable(response), retryable=response.status_code in TRANSIENT)
+            raise to_error(response)
         try:
             answer = orjson.loads(response.content)
         except orjson.JSONDecodeError as error:
@@ -171,6 +179,10 @@ class Builder:
         if not isinstance(answer, dict):
             raise BuilderError(f"The Builder Service answered {method} {path} with no object.", retryable=True)
         return answer
+
+
+def _patient(read_s: float) -> httpx.Timeout:
+    return httpx.Timeout(read_s, connect=CONNECT_TIMEOUT_S)
 
 
 def _given(**values: Any) -> dict[str, Any]:
