@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
@@ -29,6 +30,11 @@ MAX_DIRECTORY_BYTES = 2 * 1024 * 1024
 READ_BYTES = 64 * 1024
 ENCRYPTED_FLAGS = 0x1 | 0x40 | 0x2000
 """Of a zip's entry: encrypted, strongly encrypted, with an encrypted table of contents."""
+MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4096
+"""Of a file's name and of its path: more is more than file systems take."""
+UNICODE_PATH = 0x7075
+"""The Info-ZIP field that gives an entry's name again, which some programs take in place of the first."""
+UTF_8_FLAG = 0x800
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 """What every zip program makes by default; with others the parts of a file can't be bounded."""
 
@@ -86,6 +92,7 @@ class _BoundedReads:
 
 def _check_entries(entries: Iterable[zipfile.ZipInfo]) -> None:
     names: set[str] = set()
+    folders: set[str] = set()
     for entry in entries:
         name = _check_name(entry)
         kind = stat.S_IFMT(entry.external_attr >> 16)
@@ -97,25 +104,63 @@ def _check_entries(entries: Iterable[zipfile.ZipInfo]) -> None:
             raise _refusal(f"file must not be encrypted; {_shown(entry)} is.")
         if entry.compress_type not in METHODS:
             raise _refusal(f"file must be packed with deflate; {_shown(entry)} is not.")
-        if not entry.is_dir():
-            if name in names:
-                raise _refusal(f"file contains {_shown(entry)} twice.")
+        if entry.is_dir():
+            folders.add(f"{name}/")
+        elif name in names:
+            raise _refusal(f"file contains {_shown(entry)} twice.")
+        else:
             names.add(name)
+    _check_folders(names | folders)
     if MANIFEST not in names:
         raise _refusal(_no_manifest(names))
 
 
 def _check_name(entry: zipfile.ZipInfo) -> str:
-    """The entry's path as it is unpacked; a path that leads out of the archive is refused."""
+    """The entry's path as it is unpacked; one that leads out of the archive, or can't be one, is refused."""
     name = entry.orig_filename
     parts = name.replace("\\", "/").split("/")
+    if not name or (not name.endswith("/") and not _joined(parts)):
+        raise _refusal(f"file must not contain entries without a name; {_shown(entry)} is one.")
+    if len(name.encode()) > MAX_PATH_BYTES or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
+        message = f"names of {MAX_NAME_BYTES} and paths of {MAX_PATH_BYTES} bytes at most"
+        raise _refusal(f"file must contain {message}; {_shown(entry)} has more.")
+    if _other_names(entry) - {_raw_name(entry)}:
+        raise _refusal(f"file must give each entry one name; {_shown(entry)} has another as well: pack it again.")
     if name.startswith(("/", "\\")) or _DRIVE.match(name):
         raise _refusal(f"file must not contain absolute paths; {_shown(entry)} is one.")
     if ".." in parts:
         raise _refusal(f"file must not contain paths that lead out of it; {_shown(entry)} does.")
     if "\\" in name or any(unicodedata.category(character) == "Cc" for character in name):
         raise _refusal(f"file must not contain paths with \\ or control characters; {_shown(entry)} has some.")
+    return _joined(parts)
+
+
+def _joined(parts: Iterable[str]) -> str:
     return "/".join(part for part in parts if part not in {"", "."})
+
+
+def _raw_name(entry: zipfile.ZipInfo) -> bytes:
+    return entry.orig_filename.encode("utf-8" if entry.flag_bits & UTF_8_FLAG else "cp437")
+
+
+def _other_names(entry: zipfile.ZipInfo) -> set[bytes]:
+    """The names in Info-ZIP's field: a version, a checksum of the first name, and the name in UTF-8."""
+    names: set[bytes] = set()
+    extra = entry.extra
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        if kind == UNICODE_PATH:
+            names.add(extra[9 : 4 + size])
+        extra = extra[4 + size :]
+    return names
+
+
+def _check_folders(paths: Iterable[str]) -> None:
+    """Refuse a file that is a folder too: what is in it comes right after it, where `/` sorts before all else."""
+    for path, following in pairwise(sorted(path.replace("/", "\0") for path in paths)):
+        if following.startswith(f"{path}\0"):
+            shown = path.replace("\0", "/")[:100]
+            raise _refusal(f"file must not contain {shown!r} as a file and as a folder.")
 
 
 def _check_sizes(entries: Iterable[zipfile.ZipInfo]) -> None:

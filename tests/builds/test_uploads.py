@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +56,18 @@ def twice() -> bytes:
     return packed(("app.py", b"1"), ("./app.py", b"2"))
 
 
+def with_unicode_path(name: str, other: bytes) -> bytes:
+    """A zip with an entry whose name is given again in Info-ZIP's field, as `other`."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("spin.toml", "")
+        entry = zipfile.ZipInfo(name)
+        field = struct.pack("<BL", 1, zlib.crc32(name.encode())) + other
+        entry.extra = struct.pack("<HH", 0x7075, len(field)) + field
+        archive.writestr(entry, b"x = 1")
+    return content.getvalue()
+
+
 def in_a_folder() -> bytes:
     """A zip of the folder, and not of what is in it."""
     content = io.BytesIO()
@@ -96,6 +109,21 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "strongly encrypted": (lambda: marked(a_zip(), 0x41), "must not be encrypted"),
     "bzip2": (lambda: packed(("a", b""), compress_type=zipfile.ZIP_BZIP2), "packed with deflate; 'a' is not"),
     "twice": (twice, "file contains './app.py' twice."),
+    "another name": (
+        lambda: with_unicode_path("app.py", b"../app.py"),
+        "must give each entry one name; 'app.py' has another as well: pack it again.",
+    ),
+    "no name": (lambda: packed(("", b"")), "must not contain entries without a name; '' is one."),
+    "a dot": (lambda: packed((".", b"")), "must not contain entries without a name; '.' is one."),
+    "file and folder": (
+        lambda: packed(("a/b", b""), ("a!", b""), ("a", b"")),
+        "must not contain 'a' as a file and as a folder.",
+    ),
+    "file and empty folder": (lambda: packed(("a", b""), ("a/", b"")), "'a' as a file and as a folder."),
+    "deep file and folder": (lambda: packed(("a/b", b""), ("a/./b/c", b"")), "'a/b' as a file and as a folder."),
+    "long name": (lambda: packed(("a/" + "b" * 256, b"")), "names of 255 and paths of 4096 bytes at most; 'a/bbb"),
+    "long name in UTF-8": (lambda: packed(("한" * 86, b"")), "names of 255 and paths of 4096 bytes at most"),
+    "long path": (lambda: packed(("a/" * 2048 + "b", b"")), "names of 255 and paths of 4096 bytes at most"),
     "ratio": (lambda: packed(("zeros", bytes(11_000_000))), "file unpacks to more than 100 times its size."),
     "understated": (understated, "no zip archive that can be read"),
     "truncated": (
@@ -141,7 +169,14 @@ def test_check_archive_when_its_table_of_contents_is_huge() -> None:
 
 def test_check_archive_when_it_is_fine() -> None:
     """Folders, deep files, names in any script and a path through the same folder are."""
-    check_archive(io.BytesIO(packed(("pkg/", b""), ("pkg/한글.py", b"x = 1"), ("./pkg/b.py", b""), ("e", b""))))
+    entries = ("./", "pkg/", "pkg/한글.py", "./pkg/b.py", "e", "pkg.py", "pkg-2/a", "a" * 255, "b/" * 2047 + "cd")
+    check_archive(io.BytesIO(packed(*((name, b"") for name in entries))))
+
+
+@pytest.mark.parametrize("name", ["app.py", "한글.py"])
+def test_check_archive_when_a_name_is_given_twice(name: str) -> None:
+    """Info-ZIP gives a name that is not ASCII a second time; where it is the same, nothing is wrong with it."""
+    check_archive(io.BytesIO(with_unicode_path(name, name.encode())))
 
 
 @pytest.mark.asyncio(loop_scope="session")

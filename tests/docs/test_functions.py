@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.builds.test_uploads import LINK, marked, packed, without_manifest
+from tests.builds.test_uploads import LINK, marked, packed, with_unicode_path, without_manifest
 from tests.docs.blocks import DOCS, read_blocks
 from tests.docs.conftest import Read
 from tests.local.test_platform import Platform
@@ -58,6 +58,8 @@ REFUSED: list[tuple[Callable[[], bytes], str]] = [
     (lambda: packed(("app.py", b""), external_attr=LINK), "rates.zip"),
     (lambda: packed(("../app.py", b"")), "rates.zip"),
     (lambda: packed(("/app.py", b"")), "rates.zip"),
+    (lambda: packed(("app/a.py", b""), ("app", b"")), "rates.zip"),
+    (lambda: with_unicode_path("app.py", b"main.py"), "rates.zip"),
     (lambda: packed(("app.py", b""), compress_type=zipfile.ZIP_BZIP2), "rates.zip"),
     (a_bomb, "rates.zip"),
     (unreadable, "rates.zip"),
