@@ -3,73 +3,112 @@ hint where one is known, a bounded length. It takes milliseconds, whatever the w
 """
 
 import re
+from dataclasses import dataclass
 
 from gateway.builds.hints import IRSA, find_hint
-from gateway.errors import BuilderError
+from gateway.builds.passwords import cut_lookalikes, cut_secret, is_known
+from gateway.errors import BuilderConnectionError, BuilderError
 
 MAX_ERROR_CHARACTERS = 16_000
 """Of `Build.error`: about 200 lines, and far below the 400 KB that its row may have."""
 READ_CHARACTERS = 4 * MAX_ERROR_CHARACTERS
 """Of a longer error only its ends are looked at: a megabyte would stop the process for half a second."""
-MIN_SECRET_CHARACTERS = 3
-"""A shorter one is part of too many words to be cut out of them."""
+WITHHELD = (
+    "The build failed. What the Builder Service said is left out: it may repeat the registry's password, which is "
+    "stored nowhere and can't be cut out of it here. Start the build again."
+)
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPES = re.compile(r"\x1b\[[0-9;]{0,16}(?:[A-Za-z]|\Z)|[\x00-\x08\x0b-\x1f\x7f]")
 """Colours, and what else is no text; line ends are made one kind before."""
-_FOLDER = re.compile(r"/(?:spin_build_[^/\s:'\"()]{1,100}|tmp[A-Za-z0-9_]{6,32})(?P<inside>/?)")
+_PATH_ENDS = frozenset(" \t\n:;'\"`()[]{}<>=,|\u201c\u201d\u2018\u2019\u201e\u201a\u00ab\u00bb")
+"""What stands around paths, and hardly ever in one."""
+_FOLDER = re.compile(
+    rf"/(?:spin_build_[^/{re.escape(''.join(sorted(_PATH_ENDS)))}]{{1,100}}|tmp[A-Za-z0-9_]{{6,32}})(?P<inside>/?)"
+)
 """The last part of the folder that a build ran in."""
-_PATH_ENDS = frozenset(" \t\n:'\"()=,")
-_SECRETS = (
-    (re.compile(r"((?:--password|--token|-p) ['\"]?)[^\s'\"]{3,}"), r"\1***"),
-    (re.compile(r"((?:password|passwd|token|secret)['\"]?\s?[=:]\s?['\"]?)[^\s'\"]{3,}", re.IGNORECASE), r"\1***"),
-    (re.compile(r"((?:basic|bearer) )[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE), r"\1***"),
-    (re.compile(r"(://[^\s/:@]{1,200}:)[^\s/@]{1,2000}@"), r"\1***@"),
-)  # fmt: skip
 _FRAME = re.compile(
     r'^ *File "(?P<path>[^/"\n<][^"\n]{0,255})", line (?P<line>\d{1,9})(?P<scope>, in [^\n]{1,200})?$'
 )
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]{0,100}(?:Error|Exception|Exit|Interrupt|Warning|Group)\b(?::.*)?$")
 _CARET = re.compile(r"^ *[~^]+ *$")
+_SOURCE_LINE = re.compile(r"[\w./-]{1,255}\.py:\d{1,9}(?::\d{1,9})?: ")
+"""What compilers say about a source."""
 
 
-def explain_failure(error: str | None, *, pushing: bool = False) -> str:
-    """What `Build.error` says of the builder's words; `pushing` says that it failed while it pushed."""
-    words = error or ""
-    omitted = max(len(words) - READ_CHARACTERS, 0)
-    if omitted:
-        words = words[: READ_CHARACTERS // 2] + words[-READ_CHARACTERS // 2 :]
-    words = _clean(words) or "The Builder Service gave no reason."
-    place = _find_place(words)
-    if place is not None and not words.startswith(place):
-        words = f"{place}\n\n{words}"
-    hint = find_hint(words, pushing=pushing)
-    words = cut_middle(words, omitted=omitted)
-    return words if hint is None else f"{words}\n{hint}"
+def explain_failure(error: str | None, *, pushing: bool = False, secret: str | None = "") -> str:
+    """What `Build.error` says of the builder's words.
+
+    `pushing` says that it failed while it pushed. `secret` is the registry's password, which they may repeat; None
+    where there is one that is not known here.
+    """
+    if not is_known(secret):
+        return _withhold(error, pushing=pushing)
+    words = _clean(error, secret or "")
+    return words.shown(find_hint(words.text, pushing=pushing))
 
 
-def explain_timeout(timeout_s: float, *, pushing: bool) -> str:
-    """What is said of a build whose time is up; a push that hangs is most often one that nobody allowed."""
+def explain_error(error: BuilderError, *, secret: str | None = "") -> str:
+    """What is said of a call that the builder refused, or did not answer; `secret` is as above."""
+    unanswered = isinstance(error, BuilderConnectionError)
+    if not is_known(secret):
+        return f"The Builder Service {'did not answer' if unanswered else 'answered with an error'}."
+    if unanswered:  # the words are the connection's: its `timeout` is no registry's
+        return _clean(error.message, secret or "").shown(None)
+    return explain_failure(error.message, secret=secret)
+
+
+def explain_timeout(timeout_s: float, *, pushing: bool, trouble: str | None = None) -> str:
+    """What is said of a build whose time is up; `trouble` is what kept the gateway from taking it further.
+
+    Without any, a push that hangs is most often one that nobody allowed.
+    """
     words = f"timed out after {name_duration(timeout_s)}"
-    return f"{words} while the image was pushed\n{IRSA}" if pushing else words
+    if pushing:
+        words += " while the image was pushed"
+    if trouble is not None:
+        return f"{words}: {trouble}"
+    return f"{words}\n{IRSA}" if pushing else words
 
 
-def conceal(error: BuilderError, secret: str) -> BuilderError:
+def conceal(error: BuilderError, secret: str | None) -> BuilderError:
     """The builder's refusal without the caller's password, which it may have repeated, and with a hint."""
-    words = error.message
-    if len(secret) >= MIN_SECRET_CHARACTERS:
-        words = words.replace(secret, "***")
-    return type(error)(explain_failure(words), retryable=error.retryable)
+    return type(error)(explain_error(error, secret=secret), retryable=error.retryable)
 
 
-def cut_middle(text: str, maximum: int = MAX_ERROR_CHARACTERS, *, omitted: int = 0) -> str:
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What an error says: its beginning, and where so many characters between were not read, its end."""
+
+    head: str
+    tail: str = ""
+    omitted: int = 0
+
+    @property
+    def text(self) -> str:
+        """All that was read."""
+        return f"{self.head}\n{self.tail}" if self.omitted else self.head
+
+    def shown(self, hint: str | None) -> str:
+        """As people get it: the place on top, a bounded length, and the hint below."""
+        head, place = self.head, _find_place(self.text)
+        if place is not None and not head.startswith(place):
+            head = f"{place}\n\n{head}"
+        words = cut_middle(head, self.tail, omitted=self.omitted)
+        return words if hint is None else f"{words}\n{hint}"
+
+
+def cut_middle(head: str, tail: str = "", *, omitted: int = 0, maximum: int = MAX_ERROR_CHARACTERS) -> str:
     """Keep both ends of a text that is too long: what failed first, and how it ended.
 
-    `omitted` characters are missing in its middle already.
+    Where its middle is missing already, it is two texts, with so many characters omitted between them.
     """
-    if len(text) <= maximum:
-        return text
+    if not omitted and len(head) <= maximum:
+        return head
     half = maximum // 2
-    return f"{text[:half]}\n… {len(text) + omitted - 2 * half:,} characters left out …\n{text[-half:]}"
+    if not omitted:
+        head, tail = head[:-half], head[-half:]
+    left_out = omitted + max(len(head) - half, 0) + max(len(tail) - half, 0)
+    return f"{head[:half]}\n… {left_out:,} characters left out …\n{tail[-half:]}"
 
 
 def name_duration(seconds: float) -> str:
@@ -80,11 +119,30 @@ def name_duration(seconds: float) -> str:
     return f"{seconds:g} second{'s' if seconds != 1 else ''}"
 
 
-def _clean(error: str) -> str:
-    words = _ESCAPES.sub("", error.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    for pattern, replacement in _SECRETS:
-        words = pattern.sub(replacement, words)
-    return _strip_folders(words)
+def _clean(error: str | None, secret: str) -> _Words:
+    """Read an error: all of it, or its ends where it is long."""
+    words = cut_secret(error or "", secret)
+    omitted = max(len(words) - READ_CHARACTERS, 0)
+    if not omitted:
+        return _Words(_clean_part(words, secret) or "The Builder Service gave no reason.")
+    half = READ_CHARACTERS // 2
+    return _Words(_clean_part(words[:half], secret), _clean_part(words[-half:], secret), omitted)
+
+
+def _clean_part(words: str, secret: str) -> str:
+    words = _ESCAPES.sub("", words.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    return _strip_folders(cut_lookalikes(cut_secret(words, secret)))
+
+
+def _withhold(error: str | None, *, pushing: bool) -> str:
+    """What is said where the builder's words may repeat a password that nobody here knows.
+
+    Lines about the person's own source are kept, where it was being compiled.
+    """
+    words = _clean(error, "").text
+    kept = [] if pushing else [line for line in words.split("\n") if _SOURCE_LINE.match(line)]
+    hint = IRSA if find_hint(words, pushing=pushing) == IRSA else find_hint("\n".join(kept), pushing=False)
+    return cut_middle("\n".join([WITHHELD, *kept])) + (f"\n{hint}" if hint else "")
 
 
 def _strip_folders(words: str) -> str:
@@ -96,7 +154,9 @@ def _strip_folders(words: str) -> str:
         while start > looked_at and words[start - 1] not in _PATH_ENDS:
             start -= 1
         looked_at = found.end()
-        if words.startswith("//", start) or words[start] != "/":
+        if words.startswith("///", start) and words.endswith("file:", done, start):
+            start -= len("file:")
+        elif words.startswith("//", start) or words[start] != "/":
             continue  # a part of an address, such as s3://
         inside = found["inside"] and found.end() < len(words) and words[found.end()] not in _PATH_ENDS
         kept += [words[done:start], "" if inside else "the source folder"]

@@ -14,7 +14,7 @@ from gateway.builds.handover import default_tag, hand_over
 from gateway.builds.holds import holding
 from gateway.builds.journal import BuildJournal
 from gateway.builds.journey import Journey
-from gateway.builds.messages import explain_failure
+from gateway.builds.messages import explain_error, explain_failure
 from gateway.builds.places import Places
 from gateway.builds.states import enter, fail
 from gateway.errors import BuilderError, GatewayError, PlaceTakenError
@@ -61,10 +61,9 @@ class DeployPipeline:
         self._clock = clock
 
     async def submit(self, journey: Journey) -> BuildRecord | None:
-        """Hand the function's stored source to the builder, once; what it refuses fails the build.
+        """Hand the function's stored source to the builder; errors are hand_over's.
 
         Storage that does not answer is raised: nothing was handed over yet, so that the step can be repeated.
-        Other errors are hand_over's.
         """
         build = journey.build
         packed = await self._pack(build)
@@ -99,7 +98,7 @@ class DeployPipeline:
             result = await self._call(build, spec, build.image_url, place)
         except BuilderError as error:
             if not error.retryable:
-                return await self._give_up(build, spec, explain_failure(error.message))
+                return await self._give_up(build, spec, explain_error(error))
             await self._withdraw_if_late(build, spec, place)
             raise
         await self._withdraw_if_late(build, spec, Place(result.namespace, result.app_name))
@@ -210,6 +209,8 @@ class DeployPipeline:
 
 
 def _no_endpoint(result: DeployResult) -> str:
-    reason = f": {result.error}" if result.error else f" (service status: {result.service_status})"
+    reason = (
+        f": {explain_failure(result.error)}" if result.error else f" (service status: {result.service_status})"
+    )
     app = f"The SpinApp {result.app_name} in {result.namespace}"
     return f"{app} had no endpoint after {ENDPOINT_TIMEOUT_S:g} s{reason}."

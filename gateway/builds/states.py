@@ -72,8 +72,13 @@ def fail(build: BuildRecord, error: str, now: datetime) -> BuildRecord | None:
     return enter(build, BuildStatus.FAILED, now, error=error)
 
 
-def observe(build: BuildRecord, task: BuilderTask, now: datetime) -> BuildRecord | None:
-    """The build after the builder's task was seen in this state; None where that is nothing new."""
+def observe(
+    build: BuildRecord, task: BuilderTask, now: datetime, *, secret: str | None = ""
+) -> BuildRecord | None:
+    """The build after the builder's task was seen in this state; None where that is nothing new.
+
+    `secret` is explain_failure's.
+    """
     wasm_path = task.wasm_path or build.wasm_path
     image_url = task.image_url or build.image_url
     if task.status in {BuildStatus.FAILED, BuildStatus.CANCELLED}:
@@ -82,7 +87,7 @@ def observe(build: BuildRecord, task: BuilderTask, now: datetime) -> BuildRecord
             reached,
             BuildStatus.FAILED,
             now,
-            error=explain_failure(task.error, pushing=reached.status is BuildStatus.PUSHING),
+            error=explain_failure(task.error, pushing=reached.status is BuildStatus.PUSHING, secret=secret),
             wasm_path=wasm_path,
             image_url=image_url,
         )

@@ -9,11 +9,12 @@ from gateway.builds.messages import (
     MAX_ERROR_CHARACTERS,
     conceal,
     cut_middle,
+    explain_error,
     explain_failure,
     explain_timeout,
     name_duration,
 )
-from gateway.errors import BuilderConnectionError
+from gateway.errors import BuilderConnectionError, BuilderError
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,15 @@ from gateway.errors import BuilderConnectionError
             "gone: the source folder",
         ),
         ("s3://bucket/spin_build_1/app.py", "s3://bucket/spin_build_1/app.py"),
+        ("in `/tmp/spin_build_1/app.py`: no", "in `app.py`: no"),
+        ("[/tmp/spin_build_1/app.py];/tmp/spin_build_1/b.py|", "[app.py];b.py|"),
+        ("{/tmp/tmpab12_cd3/app.py} </tmp/spin_build_1>", "{app.py} <the source folder>"),
+        (
+            "\u201c/tmp/spin_build_1/app.py\u201d \u2018/tmp/spin_build_1\u2019",
+            "\u201capp.py\u201d \u2018the source folder\u2019",
+        ),
+        ("see file:///tmp/spin_build_1/app.py", "see app.py"),
+        ("file:///tmp/spin_build_1 https:///tmp/spin_build_1", "the source folder https:///tmp/spin_build_1"),
         ("\x1b[31;1merror\x1b[0m: no\r\nmore", "error: no\nmore"),
         ("  \n", "The Builder Service gave no reason."),
         (None, "The Builder Service gave no reason."),
@@ -73,6 +83,20 @@ def test_explain_failure_when_the_error_is_huge() -> None:
     explained = explain_failure("a" * 500_000 + "b" * 500_000)
     assert explained.startswith("a" * 8000 + "\n… 984,000 characters left out …\n")
     assert explained.endswith("\n" + "b" * 8000)
+
+
+def test_explain_failure_when_what_was_read_is_mostly_colours() -> None:
+    """What is left is short, and its middle is missing all the same: the marker says so."""
+    explained = explain_failure("first\n" + "\x1b[31m" * 40_000 + "\nlast")
+    assert explained == "first\n… 136,011 characters left out …\nlast"
+
+
+def test_explain_failure_when_the_end_of_a_huge_error_has_the_traceback() -> None:
+    """Its place is on top of both ends."""
+    explained = explain_failure("x" * 100_000 + "\n" + TRACEBACK)
+    assert explained.startswith("app.py:3:5: NameError: name 'undefined_name' is not defined\n\nxxx")
+    assert explained.endswith(TRACEBACK.replace("/tmp/a/spin_build_1/", ""))
+    assert len(explained) < MAX_ERROR_CHARACTERS + 50
 
 
 def test_cut_middle_when_the_text_just_fits() -> None:
@@ -151,9 +175,17 @@ def test_explain_failure_when_the_builder_repeats_a_password(words: str, expecte
 
 
 def test_conceal_when_the_builder_repeats_the_password() -> None:
-    """Wherever it stands; what kind of error it is stays."""
+    """Wherever it stands; what kind of error it is stays. No hint: the timeout is not the registry's."""
     error = conceal(BuilderConnectionError("no answer about hunter2!"), "hunter2")
     assert (type(error), error.message, error.retryable) == (BuilderConnectionError, "no answer about ***!", True)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/push", "/api/v1/build-and-push"])
+def test_explain_error_when_a_push_is_not_answered(path: str) -> None:
+    """A connection that timed out says nothing about the registry."""
+    words = f"The Builder Service did not answer POST {path}: ReadTimeout"
+    assert explain_error(BuilderConnectionError(words)) == words
+    assert explain_error(BuilderError(words)) == f"{words}\n{IRSA}"
 
 
 def test_explain_timeout_when_it_was_pushing() -> None:
@@ -162,6 +194,18 @@ def test_explain_timeout_when_it_was_pushing() -> None:
     assert explain_timeout(600, pushing=True).startswith(
         "timed out after 10 minutes while the image was pushed\nhint:"
     )
+
+
+@pytest.mark.parametrize(
+    ("pushing", "words"),
+    [
+        (False, "timed out after 10 minutes: not there"),
+        (True, "timed out after 10 minutes while the image was pushed: not there"),
+    ],
+)
+def test_explain_timeout_when_there_was_trouble(pushing: bool, words: str) -> None:
+    """It is the reason, and the registry is not."""
+    assert explain_timeout(600, pushing=pushing, trouble="not there") == words
 
 
 @pytest.mark.parametrize(
