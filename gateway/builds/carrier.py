@@ -4,9 +4,10 @@ from gateway.builds.handover import Handover
 from gateway.builds.journal import BuildJournal
 from gateway.builds.journey import Journey
 from gateway.builds.lease import Leases
-from gateway.builds.messages import explain_timeout
+from gateway.builds.messages import conceal, explain_timeout
 from gateway.builds.pipeline import DeployPipeline
 from gateway.builds.states import fail, is_overdue, merge, observe
+from gateway.errors import BuilderError, GatewayError
 from gateway.records.builder import BuilderTask
 from gateway.records.builds import BuildChangedError, BuildKind, BuildRecord, BuildStatus, FunctionGoneError
 from gateway.records.clock import Clock
@@ -48,15 +49,24 @@ class BuildCarrier:
         """
         await self._leases.ensure(journey.build.id)
         try:
-            return await self._carry(journey)
+            build = await self._carry(journey)
         except FunctionGoneError:
             return await self._fail(journey.build, "The function was deleted while it was being deployed.")
+        except BuilderError as error:
+            concealed = conceal(error, journey.password)
+            journey.trouble = concealed.message
+            raise concealed from None  # the builder's own words may hold the secret
+        except GatewayError as error:
+            journey.trouble = error.message
+            raise
+        journey.trouble = None
+        return build
 
     async def _carry(self, journey: Journey) -> BuildRecord | None:
         build = journey.build
         if is_overdue(build, self._clock(), self._timeout_s):
             pushing = build.status is BuildStatus.PUSHING
-            error = explain_timeout(self._timeout_s, pushing=pushing)
+            error = explain_timeout(self._timeout_s, pushing=pushing, trouble=journey.trouble)
             if build.status is BuildStatus.DEPLOYING:
                 return await self._pipeline.expire(build, error)
             return await self._fail(build, error)
@@ -92,7 +102,8 @@ class BuildCarrier:
         journey.missing = 0
         if not answered.status.is_final:
             answered = merge(answered, await self._builds.get_builder_task(build.workspace_id, task_id))
-        return await self._journal.store(build, observe(build, answered, self._clock()))
+        seen = observe(build, answered, self._clock(), secret=journey.password)
+        return await self._journal.store(build, seen)
 
     async def _find(self, build: BuildRecord, task_id: str) -> BuilderTask | None:
         """Look in the workspace's list, which the builder reads from the table and not from its memory."""

@@ -24,6 +24,10 @@ class Journey:
     """The builder's answer, which the row may not have yet."""
     refusal: str | None = None
     """Why it is to end, which the row may not have yet."""
+    secret: str = field(default="", repr=False)
+    """The registry's password that came with the call: in memory alone, to be cut out of the builder's words."""
+    trouble: str | None = None
+    """What was wrong with the last step, where it failed."""
     searched_since: datetime | None = None
     """When the task of a build that another process handed over was looked for first."""
     missing: int = 0
@@ -32,3 +36,8 @@ class Journey:
     """The builder's last answer to /deploy: only the name it used finds the SpinApp again."""
     answered_at: datetime | None = None
     """When it first answered."""
+
+    @property
+    def password(self) -> str | None:
+        """What to cut out of the builder's words; None where that is not known here."""
+        return None if self.build.has_credentials and not self.secret else self.secret

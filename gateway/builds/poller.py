@@ -84,7 +84,12 @@ class BuildPoller:
         return len(self._schedules)
 
     def follow(
-        self, build: BuildRecord, *, accepted: AcceptedTask | None = None, refusal: str | None = None
+        self,
+        build: BuildRecord,
+        *,
+        accepted: AcceptedTask | None = None,
+        refusal: str | None = None,
+        secret: str = "",
     ) -> None:
         """Carry a build from now on, for as long as its lease is this replica's.
 
@@ -92,7 +97,8 @@ class BuildPoller:
         """
         if build.id in self._schedules or build.status.is_final or not self._leases.has(build.id):
             return
-        journey = Journey(build, accepted=accepted, refusal=refusal)
+        `secret` is the registry's password that the builder has, and may repeat.
+        journey = Journey(build, accepted=accepted, refusal=refusal, secret=secret)
         self._schedules[build.id] = _Schedule(journey, due=self._monotonic())
         self._idle.clear()
         self._woken.set()

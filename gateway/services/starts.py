@@ -215,12 +215,12 @@ class BuildStartService:
             current = await self._journal.accept(build, accepted.task_id, None)
         except BaseException as error:
             logger.warning("build %s: the row could not be told of task %s yet", build.id, accepted.task_id)
-            self._poller.follow(build, accepted=replace(accepted, source_path=None))
+            self._poller.follow(build, accepted=replace(accepted, source_path=None), secret=secret)
             if isinstance(error, DynamoDBError):
                 return build
             raise  # its caller is gone
         stored = _still_there(current, build)
-        self._poller.follow(stored)
+        self._poller.follow(stored, secret=secret)
         return stored
 
     async def _end(self, build: BuildRecord, reason: str) -> None:

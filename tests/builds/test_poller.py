@@ -128,7 +128,8 @@ async def test_tick_when_the_builder_is_down(stage: Stage, script: ScriptedBuild
     stage.clock.advance(seconds=600)
     await stage.round()
     failed = await stage.build(build.id)
-    assert (failed.status, failed.error) == (BuildStatus.FAILED, "timed out after 10 minutes")
+    reason = "The Builder Service did not answer GET /api/v1/tasks/task-1: All connection attempts failed"
+    assert (failed.status, failed.error) == (BuildStatus.FAILED, f"timed out after 10 minutes: {reason}")
     assert script.calls.count(POLL + build.workspace_id) == 0
 
 
@@ -209,6 +210,17 @@ async def test_tick_when_there_are_more_builds_than_slots(aws: AwsClients, scrip
         script.released.set()
         await polling
         assert {(await stage.build(build.id)).status for build in builds} == {BuildStatus.DONE}
+
+
+async def test_tick_when_a_build_times_out_after_trouble(stage: Stage, script: ScriptedBuilder) -> None:
+    """Trouble that is over is not the reason."""
+    build = await start(stage)
+    script.tasks.append((503, "busy"))
+    script.says("running")
+    await stage.rounds(2, seconds=31)
+    stage.clock.advance(seconds=600)
+    await stage.round()
+    assert (await stage.build(build.id)).error == "timed out after 10 minutes"
 
 
 async def accepted_build(stage: Stage) -> BuildRecord:
