@@ -16,7 +16,7 @@ from gateway.builds.lease import Leases
 from gateway.builds.lookout import Lookout
 from gateway.builds.pipeline import DeployPipeline
 from gateway.builds.places import Places
-from gateway.builds.poller import MAX_ENDPOINT_INTERVAL_S, BuildPoller
+from gateway.builds.poller import LAST_STEP_S, MAX_ENDPOINT_INTERVAL_S, BuildPoller
 from gateway.builds.running import BuildLoops
 from gateway.records.clock import Clock
 from gateway.services.sources import StoredSources
@@ -110,7 +110,7 @@ def make_builds(settings: Settings, upstreams: Upstreams, clock: Clock) -> Build
         dynamo.builds.leases,
         owner=owner,
         lease_s=settings.build_lease_s,
-        max_held_s=settings.build_timeout_s + settings.build_lease_s,
+        max_held_s=settings.build_timeout_s + LAST_STEP_S,
         clock=clock,
     )
     journal = BuildJournal(dynamo.builds, feed, leases)

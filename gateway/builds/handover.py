@@ -1,9 +1,9 @@
 """Handing builds to the Builder Service: at most once each, whatever dies on the way.
 
 The builder has no key by which it would know a request that is repeated, so that the row decides: before a request
-ends, its attempt is noted there, where no other was. Without that end the builder has no build. A build without a
-note was surely never accepted, and is handed over again by whoever takes it up; one with a note is never, and its
-task is looked for instead.
+ends, its attempt is noted there, where no other was. Without that end the builder has no build; where it answers
+that it takes nothing now, the note is taken back. A build without a note was surely never accepted, and is handed
+over again by whoever takes it up; one with a note is never, and its task is looked for instead.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -14,8 +14,9 @@ from typing import IO
 
 from gateway.builds.journal import BuildJournal
 from gateway.builds.journey import Journey
+from gateway.builds.messages import explain_error
 from gateway.builds.states import fail
-from gateway.errors import BuilderConnectionError, BuilderError
+from gateway.errors import BuilderBusyError, BuilderError
 from gateway.records.builder import AcceptedTask, BuilderTask, clean_name
 from gateway.records.builds import BuildKind, BuildRecord
 from gateway.records.clock import Clock
@@ -42,10 +43,11 @@ def default_tag(build_id: str) -> str:
 
 
 async def hand_over(journal: BuildJournal, journey: Journey, send: Send, clock: Clock) -> BuildRecord | None:
-    """Send a build to the builder and store its task; what the builder refuses fails the build.
+    """Send a build to the builder and store its task; what the builder refuses for good fails the build.
 
-    Where no answer comes to what was sent, BuilderConnectionError: the builder may have accepted it all the same.
-    BuildChangedError and LeaseLostError are the note's; nothing was accepted then.
+    A builder that can't be reached, takes nothing now, or does not say what became of the build, is raised. Where
+    it has surely not accepted it, there is no note of it afterwards: it may be sent again. BuildChangedError and
+    LeaseLostError are the note's; nothing was accepted then.
     """
     build = journey.build
 
@@ -55,9 +57,12 @@ async def hand_over(journal: BuildJournal, journey: Journey, send: Send, clock: 
     try:
         journey.accepted = await send(before_end)
     except BuilderError as error:
-        if isinstance(error, BuilderConnectionError) and journey.build.sent_by is not None:
-            raise
-        return await journal.store(journey.build, fail(journey.build, error.message, clock()))
+        if not error.retryable:
+            return await journal.store(journey.build, fail(journey.build, explain_error(error), clock()))
+        if isinstance(error, BuilderBusyError) and journey.build.sent_by is not None:
+            journey.build = build
+            await journal.unmark_sent(build, journey.attempt)
+        raise
     return await journal.accept(journey.build, journey.accepted.task_id, journey.accepted.source_path)
 
 
@@ -99,8 +104,10 @@ class Handover:
             return await self._journal.accept(build, found.task_id, None)
         if (now - journey.searched_since).total_seconds() < SEARCH_S:
             return build
-        reason = "the gateway stopped while it handed it over, and no task there is surely this build's"
-        return await self._fail(build, f"{NEVER_ACCEPTED}: {reason}. Start it again.")
+        ours = build.sent_by == journey.attempt
+        reason = "no answer came" if ours else "the gateway stopped while it handed it over"
+        message = f"{NEVER_ACCEPTED}: {reason}, and no task there is surely this build's. Start it again."
+        return await self._fail(build, message)
 
     async def _hand_over(self, journey: Journey, source_path: str, file: IO[bytes] | None) -> BuildRecord | None:
         build = journey.build

@@ -88,6 +88,10 @@ class BuildJournal:
         await self._builds.handovers.mark_sent(build, attempt)
         return replace(build, sent_by=attempt)
 
+    async def unmark_sent(self, build: BuildRecord, attempt: str) -> None:
+        """Take that note back, since the builder has not accepted it; BuildChangedError as above."""
+        await self._builds.handovers.unmark_sent(build, attempt)
+
     def require_lease(self, build: BuildRecord) -> None:
         """LeaseLostError where another replica may carry the build by now.
 

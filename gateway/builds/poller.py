@@ -22,6 +22,8 @@ from gateway.records.builds import BuildRecord, BuildStatus, LeaseLostError
 
 MAX_BACKOFF_S = 30.0
 """A builder that comes back is noticed within half a minute."""
+LAST_STEP_S = 180.0
+"""For the step that ends a build whose time is up: one may be under way, of which a deploy takes two minutes."""
 MAX_ENDPOINT_INTERVAL_S = 5.0
 """Between two questions for a deploy's endpoint; where builds are polled more often, so is this."""
 MAX_IDLE_S = 5.0
@@ -63,7 +65,8 @@ class BuildPoller:
         self._carrier = carrier
         self._leases = leases
         self._interval_s = interval_s
-        self._slots = asyncio.Semaphore(concurrency)
+        self._polls = asyncio.Semaphore(concurrency)
+        self._effects = asyncio.Semaphore(concurrency)
         self._monotonic = monotonic
         self._jitter = jitter
         self._schedules: dict[str, _Schedule] = {}
@@ -94,10 +97,10 @@ class BuildPoller:
         """Carry a build from now on, for as long as its lease is this replica's.
 
         `accepted` is the builder's answer, and `refusal` why the build is to end, where the row could not be told.
+        `secret` is the registry's password that the builder has, and may repeat.
         """
         if build.id in self._schedules or build.status.is_final or not self._leases.has(build.id):
             return
-        `secret` is the registry's password that the builder has, and may repeat.
         journey = Journey(build, accepted=accepted, refusal=refusal, secret=secret)
         self._schedules[build.id] = _Schedule(journey, due=self._monotonic())
         self._idle.clear()
@@ -126,7 +129,7 @@ class BuildPoller:
                 continue
             if not self._leases.has(build_id):
                 self._forget(build_id)
-            elif self.draining and not _is_ours_alone(schedule.journey):
+            elif self.draining and not _is_ours_alone(schedule):
                 schedule.task = group.create_task(self._hand_over(schedule), name=f"hand over {build_id}")
             elif schedule.due <= now:
                 schedule.task = group.create_task(self._step(schedule), name=f"build {build_id}")
@@ -157,8 +160,9 @@ class BuildPoller:
     async def _step(self, schedule: _Schedule) -> None:
         """One step of one build; whatever is raised in it puts the next one off."""
         before = schedule.journey.build
+        slots = self._effects if _must_finish(schedule.journey) else self._polls  # polls may hang for long
         try:
-            async with self._slots:
+            async with slots:
                 build = await self._carrier.carry(schedule.journey)
         except LeaseLostError:
             self._leases.drop(before.id)
@@ -211,12 +215,29 @@ class BuildPoller:
         return max(min([*waiting, self._monotonic() + MAX_IDLE_S]) - self._monotonic(), 0.0)
 
 
-def _is_ours_alone(journey: Journey) -> bool:
-    """Whether this process has to go on: what the builder has, or gets at this moment, is not in the table yet."""
-    pending = journey.build.status is BuildStatus.PENDING and journey.build.builder_task_id is None
-    return pending and (journey.accepted is not None or journey.searched_since is None)
+def _is_ours_alone(schedule: _Schedule) -> bool:
+    """Whether this process has to take the next step: what comes next, or came, is not in the table.
+
+    One that was tried in vain can be tried by any other.
+    """
+    journey = schedule.journey
+    return _is_unheard(journey) or (_is_unsent(journey) and schedule.failures == 0)
 
 
 def _must_finish(journey: Journey) -> bool:
-    """Whether a step under way has an effect at the builder."""
-    return _is_ours_alone(journey) or journey.build.status is BuildStatus.DEPLOYING
+    """Whether a step under way has an effect at the builder, or is this process's alone."""
+    return _is_unheard(journey) or _is_unsent(journey) or journey.build.status is BuildStatus.DEPLOYING
+
+
+def _is_unheard(journey: Journey) -> bool:
+    """Whether the row could not be told what became of the build at the builder."""
+    return _has_no_task(journey) and (journey.accepted is not None or journey.refusal is not None)
+
+
+def _is_unsent(journey: Journey) -> bool:
+    """Whether the builder gets it with the next step, or at this moment."""
+    return _has_no_task(journey) and journey.searched_since is None
+
+
+def _has_no_task(journey: Journey) -> bool:
+    return journey.build.status is BuildStatus.PENDING and journey.build.builder_task_id is None

@@ -212,6 +212,28 @@ async def test_tick_when_there_are_more_builds_than_slots(aws: AwsClients, scrip
         assert {(await stage.build(build.id)).status for build in builds} == {BuildStatus.DONE}
 
 
+async def test_tick_when_all_polls_hang(aws: AwsClients, script: ScriptedBuilder) -> None:
+    """What is to be handed over waits for none of them."""
+    async with staged(aws, script.url, concurrency=1) as stage:
+        for _ in range(2):
+            await start(stage)
+        script.says("completed")
+        script.released = asyncio.Event()
+        polling = asyncio.create_task(stage.round())
+        await asyncio.sleep(0)
+        function = await stage.create_function()
+        await stage.deployments.deploy_function(function.id, namespace="default")
+        submitting = asyncio.create_task(stage.round())
+
+        async def submitted() -> bool:
+            return script.calls[-1] == "POST /api/v1/build-and-push"
+
+        await eventually(submitted)
+        assert len([call for call in script.calls if call.startswith(POLL)]) == 1
+        script.released.set()
+        await asyncio.gather(polling, submitting)
+
+
 async def test_tick_when_a_build_times_out_after_trouble(stage: Stage, script: ScriptedBuilder) -> None:
     """Trouble that is over is not the reason."""
     build = await start(stage)

@@ -71,6 +71,17 @@ class HandoverTable:
         except ConditionFailedError as error:
             raise BuildChangedError from error
 
+    async def unmark_sent(self, build: BuildRecord, attempt: str) -> None:
+        """Note that the builder has surely not accepted what this attempt sent; BuildChangedError as above."""
+        mine = all_of(
+            equals("sequence", build.sequence), not_exists("builder_task_id"), equals("sent_by", attempt)
+        )
+        key = build_key(build.workspace_id, build.id)
+        try:
+            await self._table.write(Update(key=key, remove=("sent_by",), condition=mine))
+        except ConditionFailedError as error:
+            raise BuildChangedError from error
+
     async def note_late(self, build: BuildRecord, task_id: str, source_path: str | None) -> None:
         """Note the task of a build that has ended or changed hands meanwhile; it stays what it is."""
         there = all_of(exists(), not_exists("builder_task_id"))

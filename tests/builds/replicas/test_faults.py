@@ -20,7 +20,7 @@ from tests.builds.replicas.platform import POLL_S, Platform
 from tests.local.builder.stage import serving
 
 SLOW_S = 30
-"""What a slow builder takes for an answer; nobody waits for it that long."""
+"""What a slow builder takes for an answer."""
 DOWN_S = 60 * POLL_S / 5
 """A minute, where builds are polled every 5 s."""
 
