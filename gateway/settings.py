@@ -10,8 +10,10 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.records.builder import MAX_REGISTRY_CHARACTERS, REGISTRY
 from gateway.records.hosts import DNS_LABEL, HostPattern
 from gateway.records.origins import AllowedOrigins
+from gateway.records.urls import parse_base_url
 
 BODY_OVERHEAD_BYTES = 256 * 1024
 """Of a request besides the source it carries: the document, and the other variables."""
@@ -21,7 +23,17 @@ LOOPBACK_ORIGINS = tuple(
 )
 """Pages that the developer serves on the own machine, from whatever port."""
 
+MAX_BUILD_TIMEOUT_S = 24 * 3600
+"""What builds for a day hangs."""
+MAX_BUILD_LEASE_S = 600
+"""So long the builds of a replica that died stand still."""
+MAX_DRAIN_TIMEOUT_S = 3600
+"""A stop that takes longer holds up every rollout."""
+MAX_LOG_RETENTION_DAYS = 36_500
+"""A century; DynamoDB's time to live is a date, and no calendar has those of a billion days."""
+
 StringList = Annotated[tuple[str, ...], NoDecode]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class SettingsError(Exception):
@@ -48,7 +60,11 @@ class Settings(BaseSettings):
         "network reaches. So `*` alone, which is any page, is for a gateway that everybody reaches anyway.",
     )
 
-    aws_region: str = Field("ap-northeast-2", description="Region of the table and the bucket.")
+    aws_region: str = Field(
+        "ap-northeast-2",
+        pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="Region of the table and the bucket.",
+    )
     aws_endpoint_url: str | None = Field(
         None, description="Endpoint of all AWS services, for a local stand-in. Default: AWS itself."
     )
@@ -77,7 +93,6 @@ class Settings(BaseSettings):
 
     function_namespaces: StringList = Field(
         ("default",),
-        min_length=1,
         description="Kubernetes namespaces functions may be deployed to; the first is the default one.",
     )
     invocation_allowed_hosts: StringList = Field(
@@ -89,27 +104,31 @@ class Settings(BaseSettings):
         None, description="HTTP proxy that invocations go through. Local mode points it at its runner."
     )
 
-    build_poll_interval_s: float = Field(
+    build_poll_interval_s: Seconds = Field(
         5, gt=0, le=60, description="Seconds between two polls of one build; what the former clients used."
     )
-    build_timeout_s: float = Field(
+    build_timeout_s: Seconds = Field(
         600,
         gt=0,
+        le=MAX_BUILD_TIMEOUT_S,
         description="Seconds after which an unfinished build is FAILED; a crashed builder never says so.",
     )
     build_poll_concurrency: int = Field(
         50, ge=1, description="Polls under way at once, so that a wave of builds does not swamp the builder."
     )
-    build_lease_s: float = Field(
+    build_lease_s: Seconds = Field(
         15,
         ge=5,
+        le=MAX_BUILD_LEASE_S,
         description="Seconds for which a replica owns a build unless it renews; 2 s later (clocks differ) another "
         "takes over.",
     )
-    drain_timeout_s: float = Field(
-        20, ge=0, description="Seconds a stopping replica waits for requests under way."
+    drain_timeout_s: Seconds = Field(
+        20, ge=0, le=MAX_DRAIN_TIMEOUT_S, description="Seconds a stopping replica waits for requests under way."
     )
-    log_retention_days: int = Field(30, ge=1, description="Days after which execution logs expire.")
+    log_retention_days: int = Field(
+        30, ge=1, le=MAX_LOG_RETENTION_DAYS, description="Days after which execution logs expire."
+    )
     max_code_bytes: int = Field(
         1024 * 1024, ge=1, description="Bytes of a function's decoded source; Spin components stay far below."
     )
@@ -138,24 +157,32 @@ class Settings(BaseSettings):
         "loki_service_url",
         "prometheus_service_url",
         "kubernetes_api_url",
-        "public_url",
         "invocation_proxy_url",
-        "aws_endpoint_url",
-        "aws_endpoint_url_dynamodb",
-        "aws_endpoint_url_s3",
     )
     @classmethod
-    def _strip_slash(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
-        return value.rstrip("/")
+    def _base_url(cls, value: str | None) -> str | None:
+        return None if value is None else parse_base_url(value)
+
+    @field_validator("public_url", "aws_endpoint_url", "aws_endpoint_url_dynamodb", "aws_endpoint_url_s3")
+    @classmethod
+    def _base_url_for_all(cls, value: str | None) -> str | None:
+        """Clients of the gateway see the one, and AWS's SDK signs requests: neither has use for a password."""
+        return None if value is None else parse_base_url(value, with_credentials=False)
+
+    @field_validator("registry_url")
+    @classmethod
+    def _known_registry(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) > MAX_REGISTRY_CHARACTERS or not REGISTRY.fullmatch(value)):
+            raise ValueError("must be a registry and repository such as registry.example.com/functions")
+        return value
 
     @field_validator("invocation_allowed_hosts")
     @classmethod
     def _known_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in value:
+            scheme, found, _ = pattern.partition("://")
+            if found:
+                raise ValueError(f"{pattern!r} has a scheme: leave {scheme}:// out")
             HostPattern.parse(pattern)
         return value
 
@@ -168,6 +195,8 @@ class Settings(BaseSettings):
     @field_validator("function_namespaces")
     @classmethod
     def _known_namespaces(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("needs at least one namespace")
         for namespace in value:
             if not DNS_LABEL.fullmatch(namespace):
                 raise ValueError(f"{namespace!r} is no name of a Kubernetes namespace")
@@ -212,5 +241,5 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"][:1]).upper() or "settings"
         reason = first["msg"].removeprefix("Value error, ")
-        shown = "" if name.endswith("_URL") else f" (got {first['input']!r})"  # a URL may hold credentials
+        shown = "" if "_URL" in name else f" (got {first['input']!r})"  # a URL may hold credentials
         raise SettingsError(f"{name}: {reason}{shown}") from error

@@ -1,10 +1,15 @@
 """What goes to the Builder Service and comes from it, in its own words."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from gateway.records.builds import BuildStatus
+
+REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._/-]+[a-z0-9]+)*)?")
+"""A registry with its repository, without a scheme."""
+MAX_REGISTRY_CHARACTERS = 512
 
 _DROPPED = str.maketrans("", "", " -_")
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gateway.errors import InvalidInputError
-from gateway.records.builder import DeployRequest, clean_name
+from gateway.records.builder import MAX_REGISTRY_CHARACTERS, REGISTRY, DeployRequest, clean_name
 from gateway.records.builds import DeploySpec
 from gateway.records.hosts import DNS_LABEL
 
@@ -27,7 +27,6 @@ SOURCE_SUFFIXES = frozenset({".py", ".zip"})
 
 _APP_NAME = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._/-]+[a-z0-9]+)*)?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 _CPU = re.compile(r"[0-9]+m|[0-9]+(\.[0-9]{1,3})?")
 _MEMORY = re.compile(r"[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?")
@@ -94,7 +93,7 @@ def check_registry_url(value: str | None) -> str | None:
     """A registry with its repository, without a scheme."""
     if value is None:
         return None
-    if len(value) > MAX_IMAGE_CHARACTERS or not _REGISTRY.fullmatch(value):
+    if len(value) > MAX_REGISTRY_CHARACTERS or not REGISTRY.fullmatch(value):
         message = "registryUrl must be a registry and repository such as registry.example.com/functions."
         raise InvalidInputError(message, field="registryUrl")
     return value

@@ -11,6 +11,7 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from gateway import __version__
+from gateway.records.builder import REGISTRY
 from gateway.settings import Settings
 from tests.helm.chart import CHART, ROOT, one, render
 
@@ -19,18 +20,18 @@ NEEDED = {"BUILDER_SERVICE_URL", "LOKI_SERVICE_URL", "PROMETHEUS_SERVICE_URL"}
 """The code's defaults are this machine's, where a pod has nothing: the chart asks for them."""
 ORIGIN = r"^(\*|https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([0-9]{1,5}|\*))?)$"
 NAMESPACE = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-URL = "^(https?://.*)?$"
+URL = r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$"
+REGISTRY_URL = f"^({REGISTRY.pattern})?$"
 KEYWORDS = {
     "ge": "minimum",
     "gt": "exclusiveMinimum",
     "le": "maximum",
     "pattern": "pattern",
-    "min_length": "minItems",
 }
 CHECKED_BY_CODE: dict[str, dict[str, Any]] = {
     "LOG_LEVEL": {"enum": ["DEBUG", "INFO", "WARNING", "ERROR"]},
     "CORS_ORIGINS": {"items": {"type": "string", "pattern": ORIGIN}},
-    "FUNCTION_NAMESPACES": {"items": {"type": "string", "pattern": NAMESPACE}, "uniqueItems": True},
+    "FUNCTION_NAMESPACES": {"items": {"type": "string", "pattern": NAMESPACE}, "minItems": 1, "uniqueItems": True},
     "PORT": {"minimum": 1024},  # lower ones are root's, and 0 would be another one for each pod
 }
 """What is no part of a field's type, and what a pod can't have."""
@@ -76,7 +77,7 @@ def schema_of(name: str, field: FieldInfo) -> dict[str, Any]:
     for rule in field.metadata:
         schema |= {word: getattr(rule, key) for key, word in KEYWORDS.items() if hasattr(rule, key)}
     if name.endswith("_URL") or "_URL_" in name:
-        schema |= {} if name == "REGISTRY_URL" else {"pattern": URL}
+        schema["pattern"] = REGISTRY_URL if name == "REGISTRY_URL" else URL
     return schema | CHECKED_BY_CODE.get(name, {})
 
 
