@@ -32,7 +32,7 @@ $(STAMP): $(LOCK) pyproject.toml
 	fi
 	@$(BIN)/python -c "import pathlib, sysconfig; \
 		pathlib.Path(sysconfig.get_path('purelib'), 'blue-faas-gateway.pth').write_text('$(CURDIR)\n')"
-	@printf '#!/bin/sh\nexec "$(CURDIR)/$(BIN)/python" -m gateway "$$@"\n' > $(BIN)/blue-gateway && chmod +x $(BIN)/blue-gateway
+	@printf '#!/bin/sh\nexec "$(CURDIR)/$(BIN)/python" -P -m gateway "$$@"\n' > $(BIN)/blue-gateway && chmod +x $(BIN)/blue-gateway
 	@touch $@
 
 run: setup ## Start the whole platform on this machine (ARGS="--port 9000 --runner python …")

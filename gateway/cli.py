@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import math
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 from gateway import __version__
 from gateway.errors import GatewayError
+from gateway.records.urls import parse_base_url
 from gateway.settings import SettingsError, load_settings
 from gateway.telemetry import configure_logging
 
@@ -89,7 +91,7 @@ def _add_local_arguments(local: argparse.ArgumentParser) -> None:
     )
     local.add_argument("--empty", action="store_true", help="make no sample workspace")
     for system in ("loki", "prometheus", "builder"):
-        local.add_argument(f"--{system}-url", help=f"use this {system} instead of a stand-in")
+        local.add_argument(f"--{system}-url", type=service_url, help=f"use this {system} instead of a stand-in")
 
 
 def _add_migrate_arguments(migrate: argparse.ArgumentParser) -> None:
@@ -106,9 +108,17 @@ def _add_migrate_arguments(migrate: argparse.ArgumentParser) -> None:
 def seconds(text: str) -> float:
     """A time above 0; argparse names this function where the text is none."""
     value = float(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError("must be above 0")
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0, and finite")
     return value
+
+
+def service_url(text: str) -> str:
+    """A base URL, as in the settings; argparse names the option where the text is none."""
+    try:
+        return parse_base_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _serve(arguments: argparse.Namespace) -> int:

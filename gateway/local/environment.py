@@ -14,6 +14,34 @@ AWS_ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 
+DECIDED = frozenset(
+    {
+        "HOST",
+        "PORT",
+        "ENVIRONMENT",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_S3",
+        "BUILDER_SERVICE_URL",
+        "LOKI_SERVICE_URL",
+        "PROMETHEUS_SERVICE_URL",
+        "KUBERNETES_API_URL",
+        "REGISTRY_URL",
+        "FUNCTION_NAMESPACES",
+        "INVOCATION_ALLOWED_HOSTS",
+        "INVOCATION_PROXY_URL",
+        "BUILD_POLL_INTERVAL_S",
+        "DRAIN_TIMEOUT_S",
+    }
+)
+"""Settings that are the platform's to say: a developer's own would lead elsewhere, or stop it for nothing."""
+
+
+def forget_decided() -> None:
+    """Take out of this process's environment what the platform decides; names are read in any case."""
+    for name in [name for name in os.environ if name.upper() in DECIDED]:
+        del os.environ[name]
+
 
 def stand_in_environment(aws_url: str, region: str) -> dict[str, str]:
     """The environment of every service: no AWS but the stand-in, no HTTP proxy for loopback."""
@@ -34,8 +62,7 @@ def stand_in_environment(aws_url: str, region: str) -> dict[str, str]:
 def gateway_environment(common: Mapping[str, str], **told: str) -> dict[str, str]:
     """The gateway's environment: `told` are its settings by their lower-case names."""
     return {
-        # A developer's own LOG_LEVEL or CORS_ORIGINS stays; where things are is ours to say.
-        **{name: value for name, value in common.items() if name != "INVOCATION_ALLOWED_HOSTS"},
+        **common,  # a developer's own LOG_LEVEL or CORS_ORIGINS stays
         "ENVIRONMENT": "local",
         "BUILD_POLL_INTERVAL_S": "1",
         "DRAIN_TIMEOUT_S": "1",  # Ctrl-C should be quick, and nobody else's requests are lost

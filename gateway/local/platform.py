@@ -5,25 +5,29 @@ What runs is listed in services.py, how one service is kept running in supervisi
 
 import argparse
 import asyncio
+import contextlib
+import errno
 import ipaddress
 import os
 import signal
+import socket
 import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.local.environment import forget_decided
 from gateway.local.folder import FolderError, locked_folder
 from gateway.local.processes import listen
 from gateway.local.sample import SampleError, create_sample
 from gateway.local.services import LocalOptions, Names, Plan
+from gateway.local.starter import starter_ended
 from gateway.local.supervision import BoundedLog, Service, ServiceError, SupervisedService
 from gateway.settings import SettingsError, load_settings
 
 GATEWAY_GRACE_S = 2.5
 OTHERS_GRACE_S = 2.0  # after the gateway: 4.5 s in all, then nothing is left
-PARENT_POLL_S = 0.5
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
@@ -34,6 +38,7 @@ class StartError(Exception):
 def run_local(args: argparse.Namespace) -> int:
     """Run the platform until Ctrl-C or SIGTERM; answers 0, 1 when a service failed, 2 when it can't be started."""
     started = time.monotonic()
+    forget_decided()
     try:
         _require_packages()
         with locked_folder(Path(args.data_dir)):
@@ -55,11 +60,8 @@ def _options(args: argparse.Namespace) -> LocalOptions:
     try:
         with listen(args.host, args.port) as listener:
             address, port = listener.getsockname()[:2]
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).removesuffix(".")
-        raise StartError(
-            f"can't listen on {args.host}:{args.port}: {reason}; choose another with --port"
-        ) from error
+    except (OSError, OverflowError, UnicodeError) as error:  # the last: a name that can't be written in DNS
+        raise StartError(_why_no_listener(args.host, args.port, error)) from error
     mode: str = args.runner
     if mode == "wasm" and (why := _why_no_wasm()):
         _say(f"! Functions run in Python processes: {why}.")
@@ -76,6 +78,14 @@ def _options(args: argparse.Namespace) -> LocalOptions:
         prometheus_url=args.prometheus_url,
         builder_url=args.builder_url,
     )
+
+
+def _why_no_listener(host: str, port: int, error: OSError | OverflowError | UnicodeError) -> str:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).removesuffix(".")
+    wrong_host = isinstance(error, (socket.gaierror, UnicodeError)) or (
+        isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL
+    )
+    return f"can't listen on {host}:{port}: {reason}; choose another with {'--host' if wrong_host else '--port'}"
 
 
 def _hosts_of(address: str, host: str) -> tuple[str, ...]:
@@ -96,7 +106,8 @@ def _why_no_wasm() -> str | None:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    with contextlib.suppress(OSError):  # a terminal that hung up takes no more
+        print(text, flush=True)
 
 
 class _Platform:
@@ -114,7 +125,7 @@ class _Platform:
         stop = asyncio.Event()
         self._handle_signals(stop)
         work = asyncio.create_task(self._bring_up_and_keep())
-        watches = [asyncio.create_task(stop.wait()), asyncio.create_task(_parent_ended())]
+        watches = [asyncio.create_task(stop.wait()), asyncio.create_task(starter_ended())]
         try:
             await asyncio.wait({work, *watches}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
@@ -229,11 +240,3 @@ class _Platform:
         await asyncio.gather(
             *(service.stop(OTHERS_GRACE_S) for service in self._running if service not in gateway)
         )
-
-
-async def _parent_ended() -> None:
-    """Return when the process that started us is gone (make, a shell), unless we were meant to outlive it."""
-    parent = os.getppid()
-    detached = parent == 1 or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    while detached or os.getppid() == parent:  # noqa: ASYNC110 - the kernel has no event for it
-        await asyncio.sleep(PARENT_POLL_S)

@@ -18,6 +18,8 @@ from gateway.local.real_servers import loki_service, prometheus_service
 from gateway.local.supervision import Service
 
 NAMESPACE = "default"
+PYTHON = (sys.executable, "-P", "-m")
+"""Without the folder it is started in: a schema.py or moto.py there is somebody else's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class Plan:
         return Service(
             name=name,
             log_name=part,
-            command=(sys.executable, "-m", f"gateway.local.{part}", *standard, *arguments),
+            command=(*PYTHON, f"gateway.local.{part}", *standard, *arguments),
             url=url_of(listener),
             ready_path=ready_path,
             env=self._env,
@@ -144,7 +146,7 @@ class Plan:
         return Service(
             name="gateway",
             log_name="gateway",
-            command=(sys.executable, "-m", "gateway", "serve", *allowed),
+            command=(*PYTHON, "gateway", "serve", *allowed),
             url=reachable_url(host, port),
             ready_path="/readyz",
             env=env,

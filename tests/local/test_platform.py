@@ -112,6 +112,41 @@ def test_port_that_is_none_is_one_line(tmp_path: Path) -> None:
     assert ended == (2, "", f"blue-gateway local: {message}\n")
 
 
+def test_host_that_is_none_is_one_line(tmp_path: Path) -> None:
+    """The advice is another host: another port would not help."""
+    code, printed, errors = run_to_its_end("--host", "300.1.1.1", "--data-dir", str(tmp_path))
+    assert (code, printed) == (2, "")
+    assert errors.startswith("blue-gateway local: can't listen on 300.1.1.1:8000: ")
+    assert errors.endswith("; choose another with --host\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--loki-url", "foo"),
+        ("--loki-url", "http://"),
+        ("--builder-url", "ftp://x"),
+        ("--prometheus-url", "http://a:b"),
+        ("--step-timeout-s", "nan"),
+        ("--step-timeout-s", "inf"),
+    ],
+)
+def test_wrong_option_is_named(tmp_path: Path, option: str, value: str) -> None:
+    """It is named before anything is started."""
+    code, printed, errors = run_to_its_end(option, value, "--data-dir", str(tmp_path / "data"))
+    assert (code, printed) == (2, "")
+    assert f"error: argument {option}: must " in errors.splitlines()[-1]
+    assert not (tmp_path / "data").exists()
+
+
+def test_wrong_public_url_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that is used is named as one."""
+    monkeypatch.setenv("PUBLIC_URL", "http://[bad")
+    ended = run_to_its_end("--port", "0", "--data-dir", str(tmp_path))
+    message = "PUBLIC_URL: must have a host, and after a colon a port of 1 to 65535"
+    assert ended == (2, "", f"blue-gateway local: {message}\n")
+
+
 def test_second_start_on_a_folder_is_one_line(tmp_path: Path) -> None:
     """The folder and the process that has it are named."""
     with locked_folder(tmp_path):
@@ -149,6 +184,48 @@ def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
         platform.process.send_signal(signal.SIGINT)
         assert platform.process.wait(timeout=6) == 0
         assert marked(platform.mark) == {}
+
+
+AS_MAKE = """
+import fcntl, signal, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, lambda *_: None)
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
+"""Has its standard input as the session's terminal, takes the hang-up and waits, as make does."""
+
+
+def test_terminal_that_hangs_up_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also below a process that gets the signal alone; foreign modules and settings change nothing."""
+    for name in ("schema.py", "moto.py", "gateway.py"):
+        (tmp_path / name).write_text("raise SystemExit('somebody else is here')")
+    monkeypatch.setenv("BUILDER_SERVICE_URL", "zzz")
+    monkeypatch.setenv(MARK, mark := new_mark())
+    local = ["local", "--port", "0", "--runner", "python", "--empty", "--data-dir", str(tmp_path / "data")]
+    master, terminal = os.openpty()
+    with (tmp_path / "printed").open("w") as printed:
+        started = subprocess.Popen(
+            [sys.executable, "-P", "-c", AS_MAKE, sys.executable, "-P", "-m", "gateway", *local],
+            cwd=tmp_path,
+            stdin=terminal,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    os.close(terminal)
+    try:
+        deadline = time.monotonic() + 40
+        while "Ready in" not in (text := (tmp_path / "printed").read_text()):
+            assert started.poll() is None, text
+            assert time.monotonic() < deadline, text
+            time.sleep(0.1)
+        os.close(master)
+        assert started.wait(timeout=8) == 0
+        await_none_left(mark, within_s=1)
+    finally:
+        for pid in marked(mark):
+            os.kill(pid, signal.SIGKILL)
+        started.wait(timeout=10)
 
 
 def answers_to(url: str, host: str) -> int:
