@@ -44,3 +44,11 @@ async def test_answer_that_is_no_object(text: str) -> None:
     path = "/apis/core.spinkube.dev/v1alpha1/namespaces/default/spinapps/shop"
     assert raised.value.message == f"The Kubernetes API answered GET {path} with no object: {text}"
     assert not raised.value.retryable
+
+
+async def test_spinapp_outside_a_cluster(caplog: pytest.LogCaptureFixture) -> None:
+    """Without an API nothing is deleted, and a warning says what is left."""
+    async with open_kubernetes(None) as kubernetes:
+        assert not kubernetes.is_configured
+        await kubernetes.delete_spinapp("default", "shop")
+    assert "no Kubernetes API: the SpinApp default/shop is not deleted" in caplog.messages
