@@ -9,13 +9,17 @@ from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node  # type: ignore[attr-defined]
+from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
 from moto.dynamodb.responses import DynamoHandler
 from moto.s3.models import FakeKey, S3Backend
 
 from gateway.local.aws.patches import PATCHES
 
 KNOWN: list[tuple[Any, str]] = [
+    (ActionCountValidator.verify_action_counts, "8cd8c9a3ae3a"),
     (vars(BaseJSONSerializer)["_serialize_type_structure"], "36873909cd0a"),
+    (DepthFirstTraverser.traverse_node_recursively, "d7f01d9b45cf"),
     (DynamoDBBackend.query, "b8f2b308cd13"),
     (DynamoDBBackend.scan, "9b5227800f9a"),
     (DynamoDBBackend.transact_write_items, "81db2cb7d94e"),
@@ -30,6 +34,8 @@ KNOWN: list[tuple[Any, str]] = [
     (Item.__deepcopy__, "7621d16ad7ce"),
     (Item.project, "f411e6d8b568"),
     (LimitedSizeDict, "c956079ac955"),
+    (Node.find_clauses, "b77be7ac447d"),
+    (OverlappingPathsValidator.check_for_overlapping_paths, "2488117d3c3a"),
     (S3Backend.copy_object, "e63e9144071c"),
     (S3Backend.create_bucket, "f7ecc576c5d2"),
     (S3Backend.delete_bucket, "5507210f9b04"),
@@ -49,7 +55,7 @@ KNOWN: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("code", "digest"), KNOWN)
 def test_moto_is_what_the_patches_were_written_for(code: Any, digest: str) -> None:
-    """The source is the one that was read; otherwise read the new one, adapt patches.py, note its digest here."""
+    """The source is the one that was read; otherwise read the new one, adapt the patch, note its digest here."""
     assert digest_of(code) == digest
 
 

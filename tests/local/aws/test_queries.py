@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.aws import create_platform_table
 
@@ -194,3 +195,23 @@ def test_scan_goes_on_behind_a_row_that_was_deleted(aws_server: str) -> None:
     assert client.scan(TableName=name, ExclusiveStartKey=start)["Items"] == keys[3:]
     client.delete_item(TableName=name, Key=keys[3])
     assert client.scan(TableName=name, ExclusiveStartKey=start)["Items"] == keys[4:]
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("REMOVE a, b, a", "Two document paths overlap with each other"),
+        ("ADD a :one REMOVE b, a", "Two document paths overlap with each other"),
+        ("REMOVE a REMOVE b", 'The "REMOVE" section can only be used once'),
+    ],
+)
+def test_updates_that_contradict_themselves_are_refused(aws_server: str, expression: str, reason: str) -> None:
+    """An update is checked as a whole, however far apart the two places are."""
+    dynamodb = boto3.client("dynamodb", endpoint_url=aws_server)
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    create_platform_table(dynamodb, name)
+    values = {"ExpressionAttributeValues": {":one": {"N": "1"}}} if ":one" in expression else {}
+    with pytest.raises(ClientError, match=reason):
+        dynamodb.update_item(
+            TableName=name, Key={"PK": {"S": "a"}, "SK": {"S": "b"}}, UpdateExpression=expression, **values
+        )
