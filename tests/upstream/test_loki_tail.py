@@ -50,10 +50,11 @@ async def test_lines_as_they_come(tmp_path: Path) -> None:
             assert await take(lines, 2) == ["late one", "very late one"]
 
 
-def frame(*lines: tuple[int, str], **more: object) -> str:
-    """Lines of one stream as Loki sends them."""
+def frame(*lines: tuple[int, str], level: str | None = None, **more: object) -> str:
+    """Lines of one stream as Loki sends them; those that were stored have a level."""
+    stream = {"pod": "a"} if level is None else {"pod": "a", "detected_level": level}
     values = [[str(timestamp_ns), line] for timestamp_ns, line in lines]
-    return json.dumps({"streams": [{"stream": {"pod": "a"}, "values": values}], **more})
+    return json.dumps({"streams": [{"stream": stream, "values": values}], **more})
 
 
 @asynccontextmanager
@@ -86,7 +87,7 @@ async def test_tail_that_ends_is_connected_again() -> None:
     second = 10**9
     frames = [
         frame((now - 30 * second, "one"), (now, "two")),
-        frame((now - 5 * second, "late"), (now, "two"), (now, "two b"), (now + 1, "three")),
+        frame((now - 5 * second, "late"), (now, "two"), (now, "two b"), (now + 1, "three"), level="info"),
     ]
 
     async def serve(socket: WebSocket, number: int) -> None:

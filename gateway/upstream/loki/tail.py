@@ -103,8 +103,8 @@ class _Seen:
         self._order: deque[tuple[int, int]] = deque()
 
     def add(self, entry: LogEntryRecord) -> bool:
-        """Note a line; whether it is new. Loki keeps a line of one stream and time once."""
-        found = hash((entry.timestamp_ns, entry.line, entry.labels))
+        """Note a line; whether it is new. Its labels don't count: what was stored has more than what is live."""
+        found = hash((entry.timestamp_ns, entry.line))
         if found in self._hashes:
             return False
         self._hashes.add(found)
