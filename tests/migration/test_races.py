@@ -133,7 +133,8 @@ async def test_killed_migration_is_finished_by_the_next(stage: Stage, aws_enviro
     killed = {key for key, item in stage.rows().items() if key[1].startswith("LOG#") and "GSI1PK" in item}
     assert 0 < len(killed) < LOGS_OF_ROWS
     done = await stage.migrate()
-    assert done.made["execution logs put into their workspace's list"] == LOGS_OF_ROWS - len(killed)
+    # Writes that were under way when it was killed may have been done since.
+    assert 0 < done.made["execution logs put into their workspace's list"] <= LOGS_OF_ROWS - len(killed)
     await check_complete(stage)
     assert (await stage.migrate()).made == {}
 
