@@ -18,6 +18,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
 from moto.dynamodb.responses import DynamoHandler
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.s3.models import S3Backend
 
 from gateway.local.aws.changes import Changes
@@ -26,6 +27,7 @@ from gateway.local.aws.shortcuts import (
     Method,
     check_whole_expression,
     project_by_name,
+    remember_hosts,
     serialize_attributes_at_once,
 )
 
@@ -132,6 +134,7 @@ PATCHES: tuple[tuple[type, str, Callable[[Method, Changes], Method]], ...] = (
     (Item, "project", project_by_name),
     (ActionCountValidator, "verify_action_counts", check_whole_expression),
     (OverlappingPathsValidator, "check_for_overlapping_paths", check_whole_expression),
+    (DomainDispatcherApplication, "get_backend_for_host", remember_hosts),
     (S3Backend, "create_bucket", _note_bucket),
     (S3Backend, "delete_bucket", _note_bucket),
     (S3Backend, "put_object", _note_object),

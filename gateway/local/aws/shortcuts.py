@@ -1,12 +1,14 @@
 """The same as moto's methods in less time; patches.py puts them in their places."""
 
 import base64
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models.dynamo_type import Item, LimitedSizeDict
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node  # type: ignore[attr-defined]
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
 from gateway.local.aws.changes import Changes
 
@@ -58,3 +60,13 @@ def check_whole_expression(original: Method, changes: Changes) -> Method:  # noq
         return original(self, node) if node.parent is None else node
 
     return check
+
+
+def remember_hosts(original: Method, changes: Changes) -> Method:  # noqa: ARG001 - the form of all patches
+    """moto lists its own folder for each request, and looks for the host's service among all patterns: 0.5 ms."""
+    find = functools.lru_cache(maxsize=64)(original)
+
+    def get_backend_for_host(self: DomainDispatcherApplication, host: str | None) -> Any:
+        return find(self, host)
+
+    return get_backend_for_host

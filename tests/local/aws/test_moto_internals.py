@@ -12,6 +12,7 @@ from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node  # type: ignore[attr-defined]
 from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
 from moto.dynamodb.responses import DynamoHandler
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.s3.models import FakeKey, S3Backend
 
 from gateway.local.aws.patches import PATCHES
@@ -20,6 +21,7 @@ KNOWN: list[tuple[Any, str]] = [
     (ActionCountValidator.verify_action_counts, "8cd8c9a3ae3a"),
     (vars(BaseJSONSerializer)["_serialize_type_structure"], "36873909cd0a"),
     (DepthFirstTraverser.traverse_node_recursively, "d7f01d9b45cf"),
+    (DomainDispatcherApplication.get_backend_for_host, "1f41972c1e4e"),
     (DynamoDBBackend.query, "b8f2b308cd13"),
     (DynamoDBBackend.scan, "9b5227800f9a"),
     (DynamoDBBackend.transact_write_items, "81db2cb7d94e"),
