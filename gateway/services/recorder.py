@@ -1,7 +1,9 @@
-"""Recording invocations: execution log and figures, in parallel, whatever becomes of who waits for them."""
+"""Recording invocations: execution log and figures, in parallel, whatever becomes of who waits for the log."""
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from gateway.errors import DynamoDBError
 from gateway.records.execution_logs import ExecutionLogRecord, ExecutionStatus
@@ -27,43 +29,50 @@ class ExecutionRecorder:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def record(self, log: ExecutionLogRecord) -> None:
-        """Store a log and count it, also when the waiting caller is cancelled.
+        """Store a log, also when the waiting caller is cancelled; it is counted meanwhile, which nobody waits for.
 
         DynamoDBError where the log could not be stored; it says that the function did run.
         """
-        task = asyncio.create_task(self._record(log))
-        self._under_way.add(task)
-        task.add_done_callback(self._forget)
-        await asyncio.shield(task)
+        storing = self._start(self._store_in_time(log))
+        self._start(self._count_in_time(log, storing))
+        await asyncio.shield(storing)
 
     async def finish(self) -> None:
         """Wait for what is being recorded."""
         await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._forget)
+        return task
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # it was logged; where nobody waits for it any more, asyncio would complain
 
-    async def _record(self, log: ExecutionLogRecord) -> None:
-        stored, counted = await asyncio.gather(
-            asyncio.wait_for(self._store(log), self._timeout_s),
-            asyncio.wait_for(self._count(log), self._timeout_s),
-            return_exceptions=True,
-        )
-        if isinstance(counted, Exception):
-            logger.warning("the figures of %s may lack the invocation %s: %r", log.function_id, log.id, counted)
-        if isinstance(stored, (DynamoDBError, TimeoutError)):
-            logger.error("the execution log %s of %s is lost: %s", log.id, log.function_id, stored)
-            reason = str(stored) or "DynamoDB did not answer in time."
+    async def _store_in_time(self, log: ExecutionLogRecord) -> None:
+        try:
+            await asyncio.wait_for(self._store(log), self._timeout_s)
+        except (DynamoDBError, TimeoutError) as error:
+            lost = "the execution log %s of %s is lost: %s"
+            logger.error(lost, log.id, log.function_id, error)  # noqa: TRY400 - expected, and the reason says all
+            reason = str(error) or "DynamoDB did not answer in time."
             raise DynamoDBError(
                 f"The function ran (status {log.status_code}), but its log could not be stored: {reason}",
                 retryable=False,  # trying again would call the function again
                 details={"statusCode": log.status_code, "duration": log.duration_ms, "executed": True},
-            ) from stored
-        if isinstance(stored, BaseException):
-            raise stored
-        if counted is False:
+            ) from error
+
+    async def _count_in_time(self, log: ExecutionLogRecord, storing: asyncio.Task[None]) -> None:
+        try:
+            is_there = await asyncio.wait_for(self._count(log), self._timeout_s)
+        except Exception as error:
+            logger.warning("the figures of %s may lack the invocation %s: %r", log.function_id, log.id, error)
+            return
+        if not is_there:
+            await asyncio.wait([storing])
             await self._remove(log)
 
     async def _store(self, log: ExecutionLogRecord) -> None:

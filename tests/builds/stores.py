@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.upstream.aws import open_dynamodb_client, open_s3_client
 from gateway.upstream.dynamo import Dynamo
-from gateway.upstream.dynamo.builds import BuildTable
-from gateway.upstream.dynamo.deployments import DeploymentTable
-from gateway.upstream.dynamo.execution_logs import ExecutionLogTable
-from gateway.upstream.dynamo.figures import FiguresTable
-from gateway.upstream.dynamo.functions import FunctionTable
-from gateway.upstream.dynamo.holds import HoldTable
-from gateway.upstream.dynamo.image_deploys import ImageDeployTable
-from gateway.upstream.dynamo.places import PlaceTable
-from gateway.upstream.dynamo.pointers import Pointers
-from gateway.upstream.dynamo.reader import RowReader
 from gateway.upstream.dynamo.table import Table
-from gateway.upstream.dynamo.workspaces import WorkspaceTable
 from gateway.upstream.s3 import SourceBucket
 from tests.aws import REGION, create_platform_table
 from tests.contents import client
@@ -57,17 +46,4 @@ async def fresh_dynamo(dynamodb: "DynamoDBClient", clock: "Clock") -> Dynamo:
     """An empty table of a test's own."""
     table = Table(dynamodb, f"table-{uuid.uuid4().hex[:12]}")
     create_platform_table(client("dynamodb", dynamodb.meta.endpoint_url), table.name)
-    pointers = Pointers(table)
-    return Dynamo(
-        table=table,
-        rows=RowReader(table, clock),
-        workspaces=WorkspaceTable(table),
-        functions=FunctionTable(table, pointers),
-        figures=FiguresTable(table, clock),
-        execution_logs=ExecutionLogTable(table, clock, 30 * 86_400),
-        builds=BuildTable(table, pointers),
-        deployments=DeploymentTable(table),
-        image_deploys=ImageDeployTable(table),
-        holds=HoldTable(table),
-        places=PlaceTable(table),
-    )
+    return Dynamo.on(table, 30, clock)

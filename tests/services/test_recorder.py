@@ -112,6 +112,13 @@ async def stored_ids(dynamo: Dynamo) -> list[str]:
     return [each.id for each in page.items]
 
 
+async def record(dynamo: Dynamo, of: ExecutionLogRecord) -> None:
+    """Record an invocation, and see it to its end."""
+    recorder = ExecutionRecorder(dynamo)
+    await recorder.record(of)
+    await recorder.finish()
+
+
 async def test_record_when_dynamodb_fails_for_a_moment(
     behind: Dynamo, door: FailingDoor, clock: StoppedClock
 ) -> None:
@@ -153,7 +160,7 @@ async def test_count_when_the_answer_is_lost(
 ) -> None:
     """An invocation that may have been counted is not counted again; the operator's log says so."""
     door.failed, door.failures, door.are_lost = "UpdateItem", [failure] * 2, True
-    await ExecutionRecorder(behind).record(log(clock, 0))
+    await record(behind, log(clock, 0))
     assert [figures.invocations for figures in await read(behind)] == [1, 1]
     assert door.calls == 2
     assert "the figures of fn-00000001 may lack the invocation log0: DynamoDBError" in caplog.text
@@ -162,16 +169,20 @@ async def test_count_when_the_answer_is_lost(
 async def test_count_when_dynamodb_throttles(behind: Dynamo, door: FailingDoor, clock: StoppedClock) -> None:
     """What was refused was not counted, and is tried again."""
     door.failed, door.failures = "UpdateItem", [THROTTLED] * 2
-    await ExecutionRecorder(behind).record(log(clock, 0))
+    await record(behind, log(clock, 0))
     assert [figures.invocations for figures in await read(behind)] == [1, 1]
 
 
-async def test_record_when_counting_takes_too_long(behind: Dynamo, door: FailingDoor, clock: StoppedClock) -> None:
-    """Who waits for an answer waits no longer for the figures than for the log."""
+async def test_record_while_counting_waits(behind: Dynamo, door: FailingDoor, clock: StoppedClock) -> None:
+    """Who waits for an answer does not wait for the figures; who reads them waits a moment, and no longer."""
     door.failed, door.holds = "UpdateItem", True
-    async with asyncio.timeout(5):
-        await ExecutionRecorder(behind, timeout_s=0.5).record(log(clock, 0))
+    recorder = ExecutionRecorder(behind, timeout_s=3)
+    async with asyncio.timeout(1):
+        await recorder.record(log(clock, 0))
     assert await stored_ids(behind) == ["log0"]
+    async with asyncio.timeout(5):
+        assert [figures.invocations for figures in await read(behind)] == [0, 0]
+        await recorder.finish()
 
 
 async def test_record_when_the_caller_is_cancelled(behind: Dynamo, clock: StoppedClock) -> None:
@@ -188,7 +199,7 @@ async def test_record_when_the_caller_is_cancelled(behind: Dynamo, clock: Stoppe
 
 async def test_record_when_the_function_was_deleted(behind: Dynamo, clock: StoppedClock) -> None:
     """The log of a call that outlasts its function goes as the others did."""
-    await ExecutionRecorder(behind).record(log(clock, 0, function_id="fn-00000002"))
+    await record(behind, log(clock, 0, function_id="fn-00000002"))
     page = await behind.execution_logs.list_of_function(
         "fn-00000002", first=10, after=None, wanted=EVERYTHING, bodies=False
     )
@@ -198,7 +209,7 @@ async def test_record_when_the_function_was_deleted(behind: Dynamo, clock: Stopp
 async def test_record_when_only_the_figures_are_missing(behind: Dynamo, clock: StoppedClock) -> None:
     """A function that is still there keeps its log."""
     await behind.table.write(Delete(key=function_figures_key("ws-00000001", "fn-00000001")))
-    await ExecutionRecorder(behind).record(log(clock, 0))
+    await record(behind, log(clock, 0))
     assert await stored_ids(behind) == ["log0"]
 
 

@@ -39,21 +39,16 @@ class Dynamo:
     holds: HoldTable
     places: PlaceTable
 
-
-@asynccontextmanager
-async def open_dynamo(
-    *, region: str, endpoint_url: str | None, table_name: str, log_retention_days: int, clock: Clock
-) -> AsyncIterator[Dynamo]:
-    """Open the table for the life of the process."""
-    async with open_dynamodb_client(region, endpoint_url) as client, open_wire(client) as wire:
-        table = Table(wire, table_name)
-        pointers = Pointers(table)
-        yield Dynamo(
+    @classmethod
+    def on(cls, table: Table, log_retention_days: int, clock: Clock) -> "Dynamo":
+        """The nouns of this table."""
+        pointers, figures = Pointers(table), FiguresTable(table, clock)
+        return cls(
             table=table,
-            rows=RowReader(table, clock),
+            rows=RowReader(table, figures, clock),
             workspaces=WorkspaceTable(table),
             functions=FunctionTable(table, pointers),
-            figures=FiguresTable(table, clock),
+            figures=figures,
             execution_logs=ExecutionLogTable(table, clock, log_retention_days * SECONDS_PER_DAY),
             builds=BuildTable(table, pointers),
             deployments=DeploymentTable(table),
@@ -61,3 +56,12 @@ async def open_dynamo(
             holds=HoldTable(table),
             places=PlaceTable(table),
         )
+
+
+@asynccontextmanager
+async def open_dynamo(
+    *, region: str, endpoint_url: str | None, table_name: str, log_retention_days: int, clock: Clock
+) -> AsyncIterator[Dynamo]:
+    """Open the table for the life of the process."""
+    async with open_dynamodb_client(region, endpoint_url) as client, open_wire(client) as wire:
+        yield Dynamo.on(Table(wire, table_name), log_retention_days, clock)

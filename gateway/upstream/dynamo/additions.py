@@ -6,13 +6,15 @@ stand in line at DynamoDB, which makes the updates of one row one after the othe
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 
 from gateway.upstream.dynamo.keys import Key
 
 Number = int | float
 MAX_DECIMALS = 3
 """Sums of doubles get digits that nobody measured."""
+SETTLE_S = 1.0
+"""A read waits for additions as long; behind it are rows that DynamoDB throttles."""
 
 AddToRow = Callable[[Key, Mapping[str, Number]], Awaitable[bool]]
 """Adds numbers to a row's attributes in one update; answers whether the row is there."""
@@ -35,6 +37,12 @@ class Additions:
             self._last[key] = task
         waiting.update(numbers)
         return await asyncio.shield(self._last[key])
+
+    async def settle(self, partitions: Container[str]) -> None:
+        """Wait for the additions so far to rows of these partitions, so that who reads them next finds them."""
+        writing = [task for key, task in self._last.items() if key.pk in partitions]
+        if writing:
+            await asyncio.wait(writing, timeout=SETTLE_S)
 
     async def _write(self, key: Key, before: asyncio.Task[bool] | None) -> bool:
         """Write what waits for a row, once the update before it is done; what comes from then on waits again."""

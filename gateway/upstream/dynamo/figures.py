@@ -5,7 +5,7 @@ function's row: an update there would cost write units for the whole row, its co
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -79,6 +79,7 @@ class FiguresTable:
 
     async def list_of_functions(self, workspace_id: str, *, first: int, after: str | None) -> dict[str, Figures]:
         """The figures of a page of functions, by id, by the same range; `after` is the page's position."""
+        await self.settle({f"WS#{workspace_id}"})
         now = self._clock()
         page = await read_page(
             self._table,
@@ -104,6 +105,10 @@ class FiguresTable:
             self._additions.add(workspace_figures_key(workspace_id), numbers),
         )
         return counted
+
+    async def settle(self, partitions: Container[str]) -> None:
+        """Wait for what this process is counting in these partitions, but a moment: before figures are read."""
+        await self._additions.settle(partitions)
 
     async def _add_to_row(self, key: Key, numbers: Mapping[str, Number]) -> bool:
         newest = max(int(name[1:]) for name in numbers)

@@ -6,7 +6,7 @@ from gateway.records.clock import Clock
 from gateway.records.functions import Figures, FunctionRecord
 from gateway.records.workspaces import WorkspaceRecord
 from gateway.upstream.dynamo import function_rows, workspaces
-from gateway.upstream.dynamo.figures import to_figures, window_attributes
+from gateway.upstream.dynamo.figures import FiguresTable, to_figures, window_attributes
 from gateway.upstream.dynamo.keys import Key
 from gateway.upstream.dynamo.rows import read_row
 from gateway.upstream.dynamo.table import Table
@@ -18,8 +18,9 @@ _OF_WORKSPACE = frozenset({"METADATA", "WSSTATS"})
 class RowReader:
     """Reads workspaces, functions and figures by key."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
+    def __init__(self, table: Table, figures: FiguresTable, clock: Clock) -> None:
         self._table = table
+        self._figures = figures
         self._clock = clock
 
     async def get_rows(self, keys: Iterable[Key], columns: frozenset[str] | None = None) -> dict[Key, Row]:
@@ -33,6 +34,7 @@ class RowReader:
         kinds = {_kind(key.sk) for key in wanted}
         attributes: set[str] = set()
         if Figures in kinds:
+            await self._figures.settle({key.pk for key in wanted})
             attributes.update(window_attributes(now, durations=any(key.sk not in _OF_WORKSPACE for key in wanted)))
         if WorkspaceRecord in kinds:
             attributes.update(workspaces.ATTRIBUTES)

@@ -86,6 +86,24 @@ async def test_add_when_a_caller_is_cancelled() -> None:
     assert rows.updates == [(ROW, {"i": 2})]
 
 
+async def test_settle_while_rows_are_written() -> None:
+    """It waits for what was added before to rows of these partitions, and for nothing else."""
+    rows = Rows()
+    additions = Additions(rows.add)
+    adding = [asyncio.create_task(additions.add(ROW, {"i": 1}))]
+    await settle()
+    adding.append(asyncio.create_task(additions.add(ROW, {"i": 1})))
+    await settle()
+    await additions.settle({"b"})
+    settling = asyncio.create_task(additions.settle({"a"}))
+    rows.let_go.release()
+    await settle()
+    assert not settling.done()
+    rows.let_go.release()
+    await settling
+    assert await asyncio.gather(*adding) == [True, True]
+
+
 async def test_count_when_200_end_at_once(dynamo: Dynamo, clock: StoppedClock) -> None:
     """200 concurrent invocations are 200, in far fewer updates."""
     await make_function(dynamo, clock)
