@@ -1,4 +1,4 @@
-"""`python -m benchmarks [start] [pages] [uploads] [subscriptions]`: a table of each, and all as JSON.
+"""`python -m benchmarks [start] [local] [pages] [uploads] [subscriptions]`: a table of each, and all as JSON.
 
 Without names all are run; `--subscribers 1000` has that many instead of 10,000, `--before` the gateway without its
 fast paths among the contestants for the pages.
@@ -8,11 +8,11 @@ import argparse
 import json
 from typing import Any
 
-from benchmarks import start, uploads
+from benchmarks import local, start, uploads
 from benchmarks.pages import run as pages
 from benchmarks.subscriptions import run as subscriptions
 
-NAMES = ("start", "pages", "uploads", "subscriptions")
+NAMES = ("start", "local", "pages", "uploads", "subscriptions")
 
 
 def main() -> None:
@@ -29,6 +29,10 @@ def main() -> None:
                 figures[name] = start.measure()
                 for what, value in figures[name].items():
                     print(f"{what:<28}{value:>10.3f}")
+            case "local":
+                figures[name] = local.measure()
+                for what, value in figures[name].items():
+                    print(f"{what:<32}{value:>10.1f}")
             case "pages":
                 figures[name] = pages.measure(before=told.before)
                 pages.print_table(figures[name])

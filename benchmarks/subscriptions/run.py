@@ -1,20 +1,19 @@
 """What a subscription costs the gateway, and how soon it sees a change: `python -m benchmarks subscriptions`.
 
-Memory is the difference of the process's resident memory, CPU its own by the scheduler's account. What it takes
-while nothing changes is measured before and after each change, and taken off. What a change takes by itself is
-measured on builds that nobody watches, while as many sockets are open, and is taken off for deliveries. A change's
-age is counted from the moment DynamoDB has answered its write.
+Memory is the difference of the process's resident memory, CPU its own by the scheduler's account. That of
+deliveries is measured around them (clocked.py), as the process does much else meanwhile. A change's age is counted
+from the moment DynamoDB has answered its write.
 """
 
 import asyncio
 import resource
 from collections import defaultdict
-from dataclasses import dataclass
 from itertools import pairwise
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
-from benchmarks.processes import cpu_ms, resident_kb, system_ms
+from benchmarks.processes import cpu_ms, resident_kb
+from benchmarks.subscriptions.clocked import spent_ms
 from benchmarks.subscriptions.stage import ClientProcess, Gateway, ask, running, start, subscribed
 from benchmarks.subscriptions.storing import StoredTimes
 from tests.builds.replicas.builder import PacedBuilder
@@ -24,21 +23,10 @@ WARM_UP, SETTLE_S = 20, 3.0
 INTERVAL_S = 5.0
 """Between two polls of a build, as it is by default."""
 WINDOW_S = 8.0
-"""What CPU is measured over: within it each build is polled, and its change has reached everybody."""
+"""What a change is given: within it each build is polled, and its change has reached everybody."""
 PHASES = {"building": 2, "pushing": 3, "done": 4}
 """What the builder says in turn, and the sequence number that the change gets."""
 CREATE = 'mutation { createWorkspace(input: {name: "Watched"}) { workspace { id } } }'
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """CPU ms that the gateway took in a window; `system` is what of it was in the kernel."""
-
-    cpu: float
-    system: float
-
-    def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(self.cpu - other.cpu, self.system - other.system)
 
 
 def measure(subscribers: int = SUBSCRIBERS) -> dict[str, Any]:
@@ -52,8 +40,6 @@ async def _measure(subscribers: int) -> dict[str, Any]:
     async with running(INTERVAL_S) as (gateway, builder, times):
         workspace_id = (await ask(gateway, CREATE))["createWorkspace"]["workspace"]["id"]
         builder.default = "pending"
-        for number in range(BUILDS):
-            await start(gateway, workspace_id, f"unwatched-{number}")
         builds = [await start(gateway, workspace_id, f"watched-{number}") for number in range(BUILDS)]
         async with subscribed(gateway, builds, WARM_UP):
             await asyncio.sleep(SETTLE_S)
@@ -62,8 +48,8 @@ async def _measure(subscribers: int) -> dict[str, Any]:
             subscribing = cpu_ms(gateway.pid) - cpu
             await asyncio.sleep(SETTLE_S)
             held = resident_kb(gateway.pid) - memory
-            idle, unwatched = await _change(gateway, builder, "unwatched")
-            _, watched = await _change(gateway, builder, "watched")
+            idle = await _cpu_in_window(gateway)
+            delivering = [await _deliver(gateway, builder, phase) / subscribers for phase in PHASES]
             grown = resident_kb(gateway.pid) - memory
             arrived = [await _arrivals(clients, sequence, subscribers) for sequence in PHASES.values()]
     figures = {
@@ -72,28 +58,26 @@ async def _measure(subscribers: int) -> dict[str, Any]:
         "memory KB a subscriber": held / subscribers,
         "memory KB a subscriber, after all": grown / subscribers,
         "CPU ms a subscription, to begin": subscribing / subscribers,
-        "CPU ms/s idle": idle.cpu / WINDOW_S,
-        "CPU ms a change, unwatched": mean(change.cpu for change in unwatched) / BUILDS,
+        "CPU ms/s idle": idle / WINDOW_S,
+        "CPU us a delivery": mean(delivering[:-1]) * 1000,
+        "CPU us the last one, and the end": delivering[-1] * 1000,
     }
-    return figures | _costs(unwatched, watched, subscribers) | _ages(arrived, times) | _polls(builder)
+    return figures | _ages(arrived, times) | _polls(builder)
 
 
-async def _change(gateway: Gateway, builder: PacedBuilder, apps: str) -> tuple[Usage, list[Usage]]:
-    """Let these builds go through all phases: what idle windows took, and what each phase took beyond them."""
-    idle, changing = [await _usage(gateway)], []
-    for phase in PHASES:
-        builder.phases[apps] = phase
-        changing.append(await _usage(gateway))
-        idle.append(await _usage(gateway))
-    around = [Usage(mean((one.cpu, two.cpu)), mean((one.system, two.system))) for one, two in pairwise(idle)]
-    usual = Usage(median(one.cpu for one in idle), median(one.system for one in idle))
-    return usual, [change - rest for change, rest in zip(changing, around, strict=True)]
-
-
-async def _usage(gateway: Gateway) -> Usage:
-    before = Usage(cpu_ms(gateway.pid), system_ms(gateway.pid))
+async def _cpu_in_window(gateway: Gateway) -> float:
+    """CPU ms of the process while nothing changes."""
+    before = cpu_ms(gateway.pid)
     await asyncio.sleep(WINDOW_S)
-    return Usage(cpu_ms(gateway.pid), system_ms(gateway.pid)) - before
+    return cpu_ms(gateway.pid) - before
+
+
+async def _deliver(gateway: Gateway, builder: PacedBuilder, phase: str) -> float:
+    """Let all builds come to a phase: CPU ms of the deliveries, and of ending the subscriptions after the last."""
+    before = spent_ms(gateway.clock)
+    builder.default = phase
+    await asyncio.sleep(WINDOW_S)
+    return spent_ms(gateway.clock) - before
 
 
 async def _arrivals(clients: list[ClientProcess], sequence: int, subscribers: int) -> list[tuple[str, float]]:
@@ -105,18 +89,6 @@ async def _arrivals(clients: list[ClientProcess], sequence: int, subscribers: in
     assert len(arrivals) == subscribers, f"{len(arrivals)} events {sequence}"
     assert sequence < max(PHASES.values()) or sum(answer["completed"] for answer in answers) == subscribers
     return arrivals
-
-
-def _costs(unwatched: list[Usage], watched: list[Usage], subscribers: int) -> dict[str, Any]:
-    """CPU of a delivery: the end of a subscription is one more frame, and no delivery of its own."""
-    delivering = [change - alone for change, alone in zip(watched, unwatched, strict=True)]
-    each = [change.cpu * 1000 / subscribers for change in delivering]
-    return {
-        "CPU us a delivery": mean(each),
-        "CPU us a delivery, least and most of a phase": f"{min(each):.1f} {max(each):.1f}",
-        "CPU us a delivery, with the change": mean(change.cpu for change in watched) * 1000 / subscribers,
-        "kernel us a delivery": mean(change.system for change in delivering) * 1000 / subscribers,
-    }
 
 
 def _ages(arrived: list[list[tuple[str, float]]], times: StoredTimes) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Gateway:
 
     url: str
     pid: int
+    clock: Path
+    """Where clocked.py notes the CPU of its deliveries."""
 
 
 class ClientProcess:
@@ -65,11 +67,12 @@ async def running(interval_s: float) -> AsyncIterator[tuple[Gateway, PacedBuilde
             "PORT": "0",
             "HOST": "127.0.0.1",
         }
-        command = [sys.executable, "-m", "gateway"]
-        await _run([*command, "migrate"], environment)
-        serve = serving([*command, "serve"], folder / "log", environment=environment)
+        clock = folder / "clock"
+        await _run([sys.executable, "-m", "gateway", "migrate"], environment)
+        command = [sys.executable, "-m", "benchmarks.subscriptions.clocked", str(clock), "serve"]
+        serve = serving(command, folder / "log", environment=environment)
         served = await asyncio.to_thread(stack.enter_context, serve)
-        yield Gateway(served.url, served.process.pid), builder, times
+        yield Gateway(served.url, served.process.pid, clock), builder, times
 
 
 @asynccontextmanager

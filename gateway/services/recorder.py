@@ -56,8 +56,9 @@ class ExecutionRecorder:
         try:
             await asyncio.wait_for(self._store(log), self._timeout_s)
         except (DynamoDBError, TimeoutError) as error:
-            lost = "the execution log %s of %s is lost: %s"
-            logger.error(lost, log.id, log.function_id, error)  # noqa: TRY400 - expected, and the reason says all
+            logger.error(  # noqa: TRY400 - it is expected, and the reason says all
+                "the execution log %s of %s is lost: %s", log.id, log.function_id, error
+            )
             reason = str(error) or "DynamoDB did not answer in time."
             raise DynamoDBError(
                 f"The function ran (status {log.status_code}), but its log could not be stored: {reason}",
