@@ -14,7 +14,7 @@ Number = int | float
 MAX_DECIMALS = 3
 """Sums of doubles get digits that nobody measured."""
 SETTLE_S = 1.0
-"""A read waits for additions as long; behind it are rows that DynamoDB throttles."""
+"""The most that a read waits for additions; those to a row that DynamoDB throttles take longer."""
 
 AddToRow = Callable[[Key, Mapping[str, Number]], Awaitable[bool]]
 """Adds numbers to a row's attributes in one update; answers whether the row is there."""
