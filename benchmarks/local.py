@@ -45,9 +45,7 @@ def _running(data: Path) -> Iterator[tuple[str, float]]:
     started = time.perf_counter()
     platform = Platform(data, "--port", "0")
     try:
-        explorer = platform.await_line("Explorer").split()[-1]
-        platform.await_line("Ready in")
-        yield explorer.removesuffix("/graphql"), time.perf_counter() - started
+        yield platform.await_url(), time.perf_counter() - started
     finally:
         platform.close()
 

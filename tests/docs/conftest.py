@@ -9,7 +9,7 @@ from tests.docs.blocks import example_ids, read_blocks
 from tests.docs.reading import Reader
 from tests.docs.shown import Examples
 from tests.local.test_platform import Platform
-from tests.local.test_walk import NO_PROGRAMS, platform_url
+from tests.local.test_walk import NO_PROGRAMS
 from tests.nodejs import run_node
 
 CLIENTS = Path(__file__).parent / "clients"
@@ -36,7 +36,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         cwd=folder,
     )
     try:
-        yield platform_url(started)
+        yield started.await_url()
     finally:
         started.close()
 

@@ -15,7 +15,7 @@ from tests.builds.test_uploads import LINK, marked, packed, with_unicode_path, w
 from tests.docs.blocks import DOCS, read_blocks
 from tests.docs.conftest import Read
 from tests.local.test_platform import Platform
-from tests.local.test_walk import NO_PROGRAMS, platform_url
+from tests.local.test_walk import NO_PROGRAMS
 from tests.local.walk import GREETER, Walker, eventually
 
 DOCUMENT = "functions.md"
@@ -151,7 +151,7 @@ async def test_zip_of_the_document_calls_others_as_webassembly(rates: str, tmp_p
     arguments = ("--port", "0", "--empty", "--step-timeout-s", "300")
     platform = Platform(Path(".blue"), *arguments, path=NO_PROGRAMS, cwd=tmp_path)
     try:
-        walker = Walker(platform_url(platform))
+        walker = Walker(platform.await_url())
         function_id = await walker.create_function(GREETER)
         workspace_id = await sample_workspace(walker.url)
         started = await upload(walker.url, content.getvalue(), "rates.zip", workspace_id)

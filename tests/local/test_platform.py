@@ -57,6 +57,12 @@ class Platform:
                 return line
         raise AssertionError(f"{part!r} is not in what it printed:\n" + "\n".join(self.output))
 
+    def await_url(self) -> str:
+        """Where its gateway is, once it is ready; without a path."""
+        address = self.await_line("Explorer").split()[-1]
+        self.await_line("Ready in")
+        return address.removesuffix("/graphql")
+
     def process_id(self, command: str) -> int:
         """The process whose command line contains `command`."""
         (pid,) = [pid for pid, line in marked(self.mark).items() if command in line]
@@ -87,11 +93,10 @@ def run_to_its_end(*arguments: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
-def workspace_names(explorer_line: str) -> list[str]:
-    """The names of all workspaces, asked for at the address that was printed."""
-    url = explorer_line.split()[-1]
+def workspace_names(url: str) -> list[str]:
+    """The names of all workspaces and functions."""
     document = "{ workspaces { nodes { name functions { nodes { name } } } } }"
-    answer = httpx.post(url, json={"query": document}, trust_env=False, timeout=20).json()
+    answer = httpx.post(f"{url}/graphql", json={"query": document}, trust_env=False, timeout=20).json()
     nodes = answer["data"]["workspaces"]["nodes"]
     return [f"{node['name']}/{function['name']}" for node in nodes for function in node["functions"]["nodes"]]
 
@@ -177,9 +182,8 @@ def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
         platform.await_line("loki did not start (exit code 2)")
         platform.await_line("The stand-in takes its place.")
         platform.await_line("NOT in a sandbox")
-        address = platform.await_line("Explorer")
-        platform.await_line("Ready in")
-        assert workspace_names(address) == []
+        url = platform.await_url()
+        assert workspace_names(url) == []
         assert len(marked(platform.mark)) >= 7
         platform.process.send_signal(signal.SIGINT)
         assert platform.process.wait(timeout=6) == 0
@@ -231,15 +235,16 @@ def test_terminal_that_hangs_up_ends_it(tmp_path: Path, monkeypatch: pytest.Monk
 def answers_to(url: str, host: str) -> int:
     """The status of a query that names this host."""
     asked = {"query": "{__typename}"}
-    return httpx.get(url, params=asked, headers={"host": host}, trust_env=False, timeout=20).status_code
+    return httpx.get(
+        f"{url}/graphql", params=asked, headers={"host": host}, trust_env=False, timeout=20
+    ).status_code
 
 
 def test_other_hosts_are_refused_on_loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page on a name that was made to lead here gets nothing; the machine's own and PUBLIC_URL's are served."""
     monkeypatch.setenv("PUBLIC_URL", "https://Blue.example.com:8443")
     with running_platform(tmp_path, "--empty") as platform:
-        url = platform.await_line("Explorer").split()[-1]
-        platform.await_line("Ready in")
+        url = platform.await_url()
         for host in ("localhost", "localhost:5173", "127.0.0.1:1", "[::1]", "[::1]:8000", "blue.example.com"):
             assert answers_to(url, host) == 200, host
         for host in ("evil.example.com", "127.0.0.1.evil.example.com:8000", "example.com", "0.0.0.0", "[::1", ""):
@@ -249,27 +254,24 @@ def test_other_hosts_are_refused_on_loopback(tmp_path: Path, monkeypatch: pytest
 def test_any_host_is_served_elsewhere(tmp_path: Path) -> None:
     """Who listens for other machines is reached by names that nobody can know here."""
     with running_platform(tmp_path, "--empty", "--host", "0.0.0.0") as platform:
-        url = platform.await_line("Explorer").split()[-1]
-        platform.await_line("Ready in")
+        url = platform.await_url()
         assert answers_to(url, "laptop.lan:8000") == 200
 
 
 def test_deaths_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
     """A killed stand-in is started again; after kill -9 of the platform nothing runs, and nothing is lost."""
     with running_platform(tmp_path) as platform:
-        address = platform.await_line("Explorer")
-        platform.await_line("Ready in")
-        assert workspace_names(address) == ["Samples/hello"]
+        url = platform.await_url()
+        assert workspace_names(url) == ["Samples/hello"]
         os.kill(platform.process_id("-m gateway.local.aws"), signal.SIGKILL)
         platform.await_line("dynamodb, s3 ended (signal 9)")
         platform.await_line("dynamodb, s3 is back")
-        assert workspace_names(address) == ["Samples/hello"]
+        assert workspace_names(url) == ["Samples/hello"]
         platform.process.kill()
         await_none_left(platform.mark, within_s=3)
     with running_platform(tmp_path) as platform:
-        address = platform.await_line("Explorer")
-        platform.await_line("Ready in")
-        assert workspace_names(address) == ["Samples/hello"]
+        url = platform.await_url()
+        assert workspace_names(url) == ["Samples/hello"]
         platform.process.terminate()
         assert platform.process.wait(timeout=6) == 0
         assert marked(platform.mark) == {}

@@ -35,13 +35,6 @@ NO_PROGRAMS = str(Path(sys.executable).parent)
 """A PATH without a Prometheus or Loki that the machine may have: the stand-ins are what is tested here."""
 
 
-def platform_url(platform: Platform) -> str:
-    """Where the gateway of a platform is, once it is ready."""
-    address = platform.await_line("Explorer").split()[-1]
-    platform.await_line("Ready in")
-    return address.removesuffix("/graphql")
-
-
 @pytest.fixture(scope="module")
 def python_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A platform whose functions are Python processes, with steps of 8 s at the most; its URL.
@@ -51,7 +44,7 @@ def python_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     arguments = ("--port", "0", "--runner", "python", "--empty", "--step-timeout-s", "8")
     platform = Platform(Path(".blue"), *arguments, path=NO_PROGRAMS, cwd=tmp_path_factory.mktemp("platform"))
     try:
-        yield platform_url(platform)
+        yield platform.await_url()
     finally:
         platform.close()
 
@@ -100,14 +93,14 @@ async def test_walk_with_webassembly(tmp_path: Path) -> None:
     arguments = ("--port", "0", "--empty", "--step-timeout-s", "300")
     platform = Platform(Path(".blue"), *arguments, path=NO_PROGRAMS, cwd=tmp_path)
     try:
-        walker = Walker(platform_url(platform))
+        walker = Walker(platform.await_url())
         await walk(walker)
     finally:
         os.kill(platform.process.pid, signal.SIGKILL)
         platform.close()
     platform = Platform(Path(".blue"), *arguments, path=NO_PROGRAMS, cwd=tmp_path)
     try:
-        walker = Walker(platform_url(platform))
+        walker = Walker(platform.await_url())
         found = await walker.data(
             "{ workspaces(first: 2) { nodes { functions(first: 2) { nodes { id executionLogs { nodes { id } } "
             "logs { nodes { line } } deployments { nodes { isCurrent } } latestBuild { status } } } } } }"
