@@ -39,7 +39,7 @@ class ExecutionLogRecord:
 
     @property
     def body_characters(self) -> int:
-        """How large it is, but for some 100."""
+        """Of what was sent and answered: nearly all of its size."""
         return len(self.request_body or "") + len(self.response_body or "")
 
 

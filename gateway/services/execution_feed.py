@@ -30,7 +30,7 @@ PAGE = 1000
 """Logs of one page; those with large bodies have fewer."""
 MAX_WAITING = 1000
 """Invocations that a watcher may be behind."""
-MAX_WAITING_BYTES = 32 * 1024 * 1024
+MAX_WAITING_CHARACTERS = 32 * 1024 * 1024
 """The same of their bodies: 100 of the largest. All watchers of a workspace share them."""
 
 logger = logging.getLogger(__name__)
@@ -41,20 +41,20 @@ class _Backlog:
 
     def __init__(self) -> None:
         self.logs: deque[ExecutionLogRecord] = deque()
-        self._size_bytes = 0
+        self._characters = 0
 
     def add(self, log: ExecutionLogRecord) -> bool:
         """Add one at the end; False where there is no room."""
-        if len(self.logs) >= MAX_WAITING or self._size_bytes >= MAX_WAITING_BYTES:
+        if len(self.logs) >= MAX_WAITING or self._characters >= MAX_WAITING_CHARACTERS:
             return False
         self.logs.append(log)
-        self._size_bytes += log.body_characters
+        self._characters += log.body_characters
         return True
 
     def take(self) -> ExecutionLogRecord:
         """Remove the first."""
         log = self.logs.popleft()
-        self._size_bytes -= log.body_characters
+        self._characters -= log.body_characters
         return log
 
 
@@ -90,7 +90,7 @@ class ExecutionWatcher:
             if self._behind:
                 raise OperationTimeoutError(
                     f"This subscription fell {MAX_WAITING} invocations behind, or "
-                    f"{MAX_WAITING_BYTES // 1024**2} MB of bodies; subscribe again."
+                    f"{MAX_WAITING_CHARACTERS // 1024**2} MB of bodies; subscribe again."
                 )
             self._changed.clear()
             await self._changed.wait()
