@@ -16,6 +16,7 @@ from gateway.records.builds import BuildRecord
 from tests.builds.samples import a_build, an_upload
 from tests.builds.script import ScriptedBuilder
 from tests.builds.stage import Stage
+from tests.builds.test_handover import taken_over
 from tests.gateway import NOBODY
 
 SECRET = 'hunter2/"sécret" <1>'
@@ -88,8 +89,7 @@ async def test_carry_when_the_password_is_not_known_any_more(
 ) -> None:
     """Of what may repeat it nothing is shown after a take-over, but for what is said of the person's source."""
     build = await start(stage)
-    after = stage.restarted()
-    await after.lookout.look()
+    after = await taken_over(stage)
     script.tasks.append((500, "no task: hunter2secret"))
     script.says("failed", **failure)
     await after.rounds(2, seconds=31)
@@ -103,8 +103,7 @@ async def test_carry_when_a_build_without_the_password_times_out(
 ) -> None:
     """What was wrong is said without the builder's words."""
     build = await start(stage)
-    after = stage.restarted()
-    await after.lookout.look()
+    after = await taken_over(stage)
     script.tasks.append((500, "no task: hunter2secret"))
     await after.rounds(1, seconds=601)
     await after.round()

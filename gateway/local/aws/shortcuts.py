@@ -63,7 +63,7 @@ def check_whole_expression(original: Method, changes: Changes) -> Method:  # noq
 
 
 def remember_hosts(original: Method, changes: Changes) -> Method:  # noqa: ARG001 - the form of all patches
-    """moto lists its own folder for each request, and looks for the host's service among all patterns: 0.5 ms."""
+    """moto lists its own folder for each request, and looks for the host's service among all patterns: 1.4 ms."""
     find = functools.lru_cache(maxsize=64)(original)
 
     def get_backend_for_host(self: DomainDispatcherApplication, host: str | None) -> Any:
