@@ -58,10 +58,10 @@ def _require_packages() -> None:
 
 def _options(args: argparse.Namespace) -> LocalOptions:
     try:
-        with listen(args.host, args.port) as listener:
-            address, port = listener.getsockname()[:2]
+        listener = listen(args.host, args.port)
     except (OSError, OverflowError, UnicodeError) as error:  # the last: a name that can't be written in DNS
         raise StartError(_why_no_listener(args.host, args.port, error)) from error
+    address, port = listener.getsockname()[:2]
     mode: str = args.runner
     if mode == "wasm" and (why := _why_no_wasm()):
         _say(f"! Functions run in Python processes: {why}.")
@@ -69,6 +69,7 @@ def _options(args: argparse.Namespace) -> LocalOptions:
     return LocalOptions(
         host=args.host,
         port=port,
+        listener=listener,
         allowed_hosts=_hosts_of(address, args.host),
         data_dir=Path(args.data_dir).resolve(),  # the services and their steps run in folders of their own
         mode=mode,
@@ -160,6 +161,7 @@ class _Platform:
             region=settings.aws_region, table=settings.dynamodb_table_name, bucket=settings.s3_bucket_name
         )
         plan = Plan(self._options, names)
+        self._options.listener.close()  # the gateway opens its own
         _say(f"Starting the platform in {self._options.data_dir} …")
         try:
             async with asyncio.TaskGroup() as starts:

@@ -28,6 +28,8 @@ class LocalOptions:
 
     host: str
     port: int
+    listener: socket.socket
+    """Holds the port until the other services have theirs: one of them would take it."""
     allowed_hosts: tuple[str, ...]
     """Which the gateway answers to; none is any."""
     data_dir: Path
